@@ -1,0 +1,117 @@
+"""What a request resolved to, for each platform, as inputs and never as our own outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from reconciler.values.canonical import Json, digest_of
+from reconciler.values.digest import Digest
+from reconciler.values.platform import Platform
+
+FORMAT_VERSION = 1
+MACHINE_INDEX = "index:default"
+"""The source of what came from the indexes that the machine itself is set up with."""
+
+
+@dataclass(frozen=True, order=True, kw_only=True, slots=True)
+class Package:
+    """One file that is installed. ``size`` is in bytes.
+
+    ``source`` is ``index:ALIAS``, ``channel:ALIAS``, ``url:ADDRESS`` (without credentials), ``git:ADDRESS@COMMIT``,
+    ``path:RELATIVE`` or ``built:FILE@sha256:…`` (a source distribution that was allowed, and its digest).
+    """
+
+    name: str
+    version: str
+    file: str
+    size: int
+    sha256: str
+    source: str = MACHINE_INDEX
+
+    def to_json(self) -> dict[str, Json]:
+        """Write the package as the lock and its schema spell it."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "file": self.file,
+            "size": self.size,
+            "sha256": self.sha256,
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interpreter:
+    """The interpreter that was solved for.
+
+    ``version`` is as exact as the provider can pin it: ``3.11`` for an interpreter that the compute target brings
+    (solved as 3.11.0, so that every 3.11 serves), ``3.11.7`` where the manifest or the provider names one.
+    ``abi`` is the CPython ABI tag (``cp311``).
+    """
+
+    implementation: str
+    version: str
+    abi: str
+    provider: str
+
+    def to_json(self) -> dict[str, Json]:
+        """Write the interpreter as the lock and its schema spell it."""
+        return {
+            "implementation": self.implementation,
+            "version": self.version,
+            "abi": self.abi,
+            "provider": self.provider,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformLock:
+    """The inputs of one platform.
+
+    ``libc`` is the C library that wheels were chosen for (``glibc 2.28``, or ``macos 13.0``). ``observed`` are the
+    packages of a user-managed interpreter, name to version, as found and never healed.
+    """
+
+    interpreter: Interpreter
+    libc: str
+    packages: tuple[Package, ...] = ()
+    observed: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """Write the platform as the lock and its schema spell it; packages sorted by name, version and file."""
+        return {
+            "python": self.interpreter.to_json(),
+            "libc": self.libc,
+            "packages": [package.to_json() for package in sorted(self.packages)],
+            "observed": dict(self.observed),
+        }
+
+    @cached_property
+    def digest(self) -> Digest:
+        """The platform's part of the lock, hashed in canonical form."""
+        return digest_of(self.to_json())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """The inputs of every platform.
+
+    ``inputs`` is the digest of what was asked of the solver (``Desired.inputs``); it says whether a lock is
+    up to date, and is no part of what it resolved to.
+    """
+
+    inputs: Digest
+    platforms: Mapping[Platform, PlatformLock]
+
+    def to_json(self) -> dict[str, Json]:
+        """Write what the lock's identity covers: the platforms."""
+        return {
+            str(platform): self.platforms[platform].to_json() for platform in sorted(self.platforms)
+        }
+
+    @cached_property
+    def digest(self) -> Digest:
+        """The identity of what was resolved: the platforms, in canonical form."""
+        return digest_of(self.to_json())

@@ -1,0 +1,80 @@
+"""What the repository wants: a manifest with everything that it reaches, as named components with a digest.
+
+A **component** is a part of the request that has a name, so that ``explain`` can say which one changed. The request
+is the digest of the components' digests. Metadata, run-time settings and ``platforms`` are in none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from reconciler.lock.model import Lock
+from reconciler.manifest.model import Manifest
+from reconciler.values.canonical import Json, digest_of
+from reconciler.values.digest import Digest
+
+REQUEST_FORMAT = 1
+SOLVER_COMPONENTS = ("base", "python", "packages", "system")
+"""The components that a solver reads: a lock is up to date as long as these stay the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desired:
+    """One environment as the repository wants it.
+
+    ``components`` are the named parts of the request, ``filled`` the defaults that were filled in (field path to
+    value), ``lock`` the committed one (none where there is none), ``refusal`` why no builder of this version can
+    make it (none where one can).
+    """
+
+    manifest: Manifest
+    components: Mapping[str, Json]
+    filled: Mapping[str, Json]
+    lock: Lock | None = None
+    builder: str = "host"
+    refusal: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The environment's name."""
+        return self.manifest.name
+
+    @cached_property
+    def digests(self) -> Mapping[str, Digest]:
+        """Each component's digest."""
+        return {name: digest_of(value) for name, value in sorted(self.components.items())}
+
+    @cached_property
+    def request(self) -> Digest:
+        """The identity of what is asked."""
+        return request_of(self.digests)
+
+    @cached_property
+    def inputs(self) -> Digest:
+        """The identity of what a solver is asked."""
+        return digest_of({name: str(self.digests[name]) for name in SOLVER_COMPONENTS})
+
+    @property
+    def current_lock(self) -> Lock | None:
+        """The committed lock, where it is up to date: made for these inputs and for these platforms."""
+        if self.lock is None or self.lock.inputs != self.inputs:
+            return None
+        return self.lock if set(self.lock.platforms) == set(self.manifest.platforms) else None
+
+
+def request_of(digests: Mapping[str, Digest]) -> Digest:
+    """Hash components' digests into a request **[format]**."""
+    named: dict[str, Json] = {name: str(digest) for name, digest in digests.items()}
+    return digest_of({"format": REQUEST_FORMAT, "components": named})
+
+
+def build_key(request: Digest, lock: Digest, builder: str, recipe: int) -> Digest:
+    """Hash what an artifact of one platform is a pure function of **[format]**.
+
+    ``lock`` is that platform's part of the lock, ``recipe`` the builder's number for how it builds.
+    """
+    return digest_of(
+        {"request": str(request), "lock": str(lock), "builder": builder, "recipe": recipe}
+    )
