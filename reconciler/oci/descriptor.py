@@ -1,0 +1,74 @@
+"""Descriptors, and the content that they describe (image-spec 1.1, descriptor.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from reconciler.values.canonical import Json
+from reconciler.values.digest import Digest
+from reconciler.values.platform import Platform
+
+UNKNOWN_PLATFORM = Platform("unknown", "unknown")
+"""What BuildKit writes on entries that are no image, so that nothing runs them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Descriptor:
+    """Content by media type, digest and size in bytes."""
+
+    media_type: str
+    digest: Digest
+    size: int
+    platform: Platform | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """Write the descriptor; what is empty is left out."""
+        value: dict[str, Json] = {
+            "mediaType": self.media_type,
+            "digest": str(self.digest),
+            "size": self.size,
+        }
+        if self.platform is not None:
+            value["platform"] = {
+                "architecture": self.platform.architecture,
+                "os": self.platform.os,
+            }
+        if self.annotations:
+            value["annotations"] = dict(self.annotations)
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """A manifest, an index or a small blob: its bytes, held in memory, and what they are."""
+
+    media_type: str
+    data: bytes
+
+    @cached_property
+    def digest(self) -> Digest:
+        """The digest of the bytes."""
+        return Digest.of(self.data)
+
+    def describe(
+        self, *, platform: Platform | None = None, annotations: Mapping[str, str] | None = None
+    ) -> Descriptor:
+        """Describe the content."""
+        return Descriptor(
+            media_type=self.media_type,
+            digest=self.digest,
+            size=len(self.data),
+            platform=platform,
+            annotations=annotations or {},
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """An image manifest with the blobs that it names: its configuration first, then its layers."""
+
+    manifest: Content
+    blobs: tuple[Content, ...]

@@ -1,0 +1,77 @@
+"""What the registry holds of one environment, as far as it would say.
+
+Present, Absent, Denied and Unknown are different answers: only Absent means that there is nothing, and what is
+Unknown is never built, archived or overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from reconciler.record import Bodies, Record
+from reconciler.values.digest import Digest
+from reconciler.values.platform import Platform
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Past:
+    """An earlier version whose artifacts are there: what a revert goes back to."""
+
+    name: str
+    version: int
+    record: Digest
+    request: Digest
+    lock: Digest
+    platforms: tuple[Platform, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Present:
+    """A record is there.
+
+    ``digest`` is the record's own. ``recovered`` says that ``current`` was gone and the highest version was read
+    instead. ``missing`` and ``tampered`` name content of the record (a tag, a platform, ``lock``, ``request``) that is
+    not there, or not what its digest says. ``bodies`` are read where something changed. ``past`` are the versions
+    that a change could go back to.
+    """
+
+    record: Record
+    digest: Digest
+    recovered: bool = False
+    missing: tuple[str, ...] = ()
+    tampered: tuple[str, ...] = ()
+    bodies: Bodies | None = None
+    past: tuple[Past, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The registry itself says that there is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The registry says that we may not look."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The registry gave no answer that can be believed."""
+
+    reason: str
+    corrupt: bool = False
+
+
+Observation: TypeAlias = Present | Absent | Denied | Unknown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observed:
+    """The registry as seen in one run: every environment that is declared or that our manager registered."""
+
+    registry: str
+    environments: Mapping[str, Observation] = field(default_factory=dict)

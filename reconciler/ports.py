@@ -1,0 +1,228 @@
+"""What the reconciler asks of the world: one Protocol a need, from one to eight methods.
+
+Adapters implement them, ``reconcile`` uses them, ``cli.wiring`` brings both together. An adapter maps every error of
+the system behind it to ``reconciler.errors``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from reconciler.lock.model import Lock, PlatformLock
+from reconciler.manifest.desired import Desired
+from reconciler.oci.descriptor import Content, Descriptor, Image
+from reconciler.values.commit import Commit, Revision
+from reconciler.values.digest import Digest
+from reconciler.values.platform import Platform
+
+Input = TypeVar("Input")
+Output = TypeVar("Output")
+
+
+# -- the repository ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Entry:
+    """A file below a folder: its path relative to the repository, its git mode (``100644``, ``100755``, ``120000``,
+    ``040000``, ``160000``) as text."""
+
+    path: str
+    mode: str
+
+
+class Source(Protocol):
+    """The files of one revision. Every path is relative to the repository's root, with ``/``, and stays inside."""
+
+    def read(self, path: str, *, limit: int = 1 << 20) -> bytes:
+        """Give a file's bytes. Missing, unreadable, outside, no plain file or over ``limit`` is a SourceError."""
+
+    def entries(self, folder: str) -> tuple[Entry, ...]:
+        """List what stands directly in a folder, sorted by path. A missing folder is a SourceError."""
+
+    def walk(self, folder: str) -> tuple[Entry, ...]:
+        """List every file below a folder, sorted by path; links and submodules are a SourceError."""
+
+
+class History(Protocol):
+    """What version control knows."""
+
+    def revision(self, paths: Sequence[str]) -> Revision:
+        """Tell the commit, the origin, and whether a file below ``paths`` differs from the commit."""
+
+    def is_ancestor(self, ancestor: Commit, descendant: Commit) -> bool | None:
+        """Tell whether one commit comes before another (or is it); none where history does not reach."""
+
+
+# -- the registry -----------------------------------------------------------------------------------------------
+
+
+class Registry(Protocol):
+    """Bytes and tags, by repository; nothing is believed before it is hashed.
+
+    A repository is an environment's name (or ``reconciler-state``). Errors: NotFoundError only where the registry
+    itself says that something is not there, DeniedError, UnavailableError, CorruptError, StoreError.
+    """
+
+    @property
+    def address(self) -> str:
+        """How people and records name this registry."""
+
+    def fetch(self, repository: str, reference: str | Digest) -> Content:
+        """Give a manifest or index, by tag or digest, verified."""
+
+    def resolve(self, repository: str, reference: str | Digest) -> Digest | None:
+        """Tell which manifest a tag or a digest names, none where it is not there; its content is not read."""
+
+    def fetch_blob(self, repository: str, descriptor: Descriptor) -> Iterator[bytes]:
+        """Stream a blob; what differs from its size or digest is a CorruptError, at the latest at the end."""
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        """Tell whether a blob of that digest is there."""
+
+    def push_blob(
+        self, repository: str, content: Content, *, mount_from: str | None = None
+    ) -> None:
+        """Store a blob; it is durable when this returns. It may be taken from another repository."""
+
+    def push(self, repository: str, content: Content, *, tags: Sequence[str] = ()) -> None:
+        """Store a manifest or index and move these tags to it, all in one step where the registry can."""
+
+    def tags(self, repository: str) -> tuple[str, ...]:
+        """List tags, sorted; empty where there is no such repository."""
+
+    def repositories(self) -> tuple[str, ...] | None:
+        """List repositories, sorted; none where the registry can't tell."""
+
+    def writing(self, repository: str) -> AbstractContextManager[None]:
+        """Keep other writers of this repository out, where the registry can; waits its turn."""
+
+
+# -- making environments ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolution:
+    """What a resolver is asked.
+
+    ``preference`` is the lock whose versions stay where they can. ``upgrade`` names packages that may move; none
+    means that nothing has to stay.
+    """
+
+    desired: Desired
+    preference: Lock | None = None
+    upgrade: frozenset[str] | None = frozenset()
+    build_allowed: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolved:
+    """A lock, and what is worth saying about it, one line each."""
+
+    lock: Lock
+    notes: tuple[str, ...] = ()
+
+
+class Resolver(Protocol):
+    """Turns a request into a lock."""
+
+    def resolve(self, resolution: Resolution) -> Resolved:
+        """Solve for every platform of the manifest. A ResolveError says what can't be solved, where and why."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """What a builder is asked: one platform of one environment."""
+
+    desired: Desired
+    platform: Platform
+    lock: PlatformLock
+    key: Digest
+
+
+class Builder(Protocol):
+    """Turns a lock into an artifact; the artifact is a pure function of the build key."""
+
+    @property
+    def name(self) -> str:
+        """The builder's name in build keys."""
+
+    @property
+    def recipe(self) -> int:
+        """How it builds, counted; part of the build key."""
+
+    def refusal(self, desired: Desired) -> str | None:
+        """Say in one line why this environment can't be made by this builder, or nothing."""
+
+    def prepare(self, desired: Desired) -> None:
+        """Check before anything is built that this machine can (an interpreter is there); else a BuildError."""
+
+    def build(self, task: Task) -> Image:
+        """Make the environment and give its artifact. A BuildError says what failed and where."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """What a runner is asked: a registered environment, and what to run in it.
+
+    ``command`` begins with a script (``.py``) or a program; ``variables`` are set over the caller's own, ``${VAR}``
+    already expanded.
+    """
+
+    name: str
+    key: Digest
+    request: Digest
+    lock: PlatformLock
+    platform: Platform
+    command: tuple[str, ...]
+    folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+    interpreter_path: str | None = None
+    build_from_source: tuple[str, ...] = ()
+
+
+class Runner(Protocol):
+    """Runs a command in an environment, making it first where this machine lacks it."""
+
+    def run(self, run: Run) -> int:
+        """Run to the end and give the exit status; signals are passed on (128 + n where one ended it)."""
+
+
+class Executor(Protocol):
+    """Does independent work side by side."""
+
+    def map(
+        self, work: Callable[[Input], Output], items: Iterable[Input]
+    ) -> Iterator[tuple[Input, Output]]:
+        """Give each item with its result as it is done. The first exception that ``work`` raises ends it all."""
+
+
+class Stage(Enum):
+    """What is happening to an environment."""
+
+    RESOLVING = "resolving"
+    BUILDING = "building"
+    PUBLISHING = "publishing"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """One event of a long work."""
+
+    name: str
+    stage: Stage
+    detail: str = ""
+
+
+class Reporter(Protocol):
+    """Shows what is going on."""
+
+    def report(self, progress: Progress) -> None:
+        """Show an event. Called from any thread."""
