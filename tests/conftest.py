@@ -1,0 +1,121 @@
+"""What every test has: counted threat cases, required tools, and a home that is not the user's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REQUIRE = "RECONCILER_REQUIRE_INTEGRATION"
+_cases: Counter[str] = Counter()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "threat(row): a case of this row of faults and threats")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when != "call" or not report.passed:
+        return
+    for name, value in report.user_properties:
+        if name == "threat":
+            row, _, count = str(value).partition(":")
+            _cases[row] += int(count or 1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("threat"):
+        item.user_properties.append(("threat", f"{mark.args[0]}:1"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _cases:
+        return
+    terminalreporter.section("cases run for each row of faults and threats")
+    for row in sorted(_cases, key=lambda row: (row[0], int(row[1:]))):
+        terminalreporter.write_line(f"{row:4} {_cases[row]:6}")
+
+
+@pytest.fixture
+def count_cases(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
+    """Count cases that a loop or a property ran inside one test."""
+
+    def count(row: str, cases: int = 1) -> None:
+        request.node.user_properties.append(("threat", f"{row}:{cases}"))
+
+    return count
+
+
+class Required:
+    """Tools that integration tests need: absent, the test is skipped, or fails where they are required."""
+
+    def program(self, name: str) -> Path:
+        """Find a program on PATH."""
+        found = shutil.which(name)
+        if found is None:
+            self.refuse(f"{name} is not installed")
+        assert found is not None
+        return Path(found)
+
+    def python(self, version: str) -> Path:
+        """Find an interpreter of this version (``3.11``) through uv, without downloading one."""
+        import uv  # noqa: PLC0415  # only tests that need it pay
+
+        found = subprocess.run(
+            [uv.find_uv_bin(), "python", "find", "--no-project", "--no-python-downloads", version],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if found.returncode:
+            self.refuse(f"no Python {version} on this machine")
+        return Path(found.stdout.strip())
+
+    def index(self) -> None:
+        """Check that the machine's package index answers."""
+        import uv  # noqa: PLC0415  # only tests that need it pay
+
+        answer = subprocess.run(
+            [uv.find_uv_bin(), "pip", "compile", "--no-config", "--no-deps", "-"],
+            input="packaging",
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+        )
+        if answer.returncode:
+            self.refuse("the package index does not answer")
+
+    @staticmethod
+    def refuse(reason: str) -> None:
+        """Skip, or fail where integration tests are required."""
+        if os.environ.get(REQUIRE):
+            pytest.fail(f"{reason}, and {REQUIRE} is set")
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def required() -> Required:
+    """Tools that are there, or a skip that CI turns into a failure."""
+    return Required()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep git's and the reconciler's own settings of this user out of every test."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Test")
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "test@example.invalid")
+    monkeypatch.setenv("GIT_COMMITTER_NAME", "Test")
+    monkeypatch.setenv("GIT_COMMITTER_EMAIL", "test@example.invalid")
+    for name in list(os.environ):
+        if name.startswith(("RECONCILER_", "GITHUB_")) and name != REQUIRE:
+            monkeypatch.delenv(name)
