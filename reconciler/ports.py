@@ -29,8 +29,10 @@ Output = TypeVar("Output")
 
 @dataclass(frozen=True, order=True, slots=True)
 class Entry:
-    """A file below a folder: its path relative to the repository, its git mode (``100644``, ``100755``, ``120000``,
-    ``040000``, ``160000``) as text."""
+    """A file below a folder: its path relative to the repository, and its git mode.
+
+    Modes are ``100644``, ``100755``, ``120000`` (a link), ``040000`` (a folder), ``160000`` (a submodule).
+    """
 
     path: str
     mode: str
@@ -85,9 +87,7 @@ class Registry(Protocol):
     def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
         """Tell whether a blob of that digest is there."""
 
-    def push_blob(
-        self, repository: str, content: Content, *, mount_from: str | None = None
-    ) -> None:
+    def push_blob(self, repository: str, content: Content, *, mount_from: str | None = None) -> None:
         """Store a blob; it is durable when this returns. It may be taken from another repository."""
 
     def push(self, repository: str, content: Content, *, tags: Sequence[str] = ()) -> None:
@@ -196,9 +196,7 @@ class Runner(Protocol):
 class Executor(Protocol):
     """Does independent work side by side."""
 
-    def map(
-        self, work: Callable[[Input], Output], items: Iterable[Input]
-    ) -> Iterator[tuple[Input, Output]]:
+    def map(self, work: Callable[[Input], Output], items: Iterable[Input]) -> Iterator[tuple[Input, Output]]:
         """Give each item with its result as it is done. The first exception that ``work`` raises ends it all."""
 
 

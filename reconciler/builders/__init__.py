@@ -1,0 +1,1 @@
+"""What turns a lock into an artifact."""

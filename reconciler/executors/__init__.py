@@ -1,0 +1,1 @@
+"""What does independent work side by side."""

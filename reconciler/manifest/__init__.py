@@ -1,0 +1,1 @@
+"""Manifests and configuration, from bytes to what is desired. Pure."""

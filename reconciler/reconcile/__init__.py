@@ -1,0 +1,1 @@
+"""Gather, decide, act: written once, over the ports."""

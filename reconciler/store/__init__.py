@@ -1,0 +1,1 @@
+"""The local disk: durable writes, locks, content by digest."""

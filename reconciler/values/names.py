@@ -15,9 +15,7 @@ RESERVED_PREFIX = "reconciler-"
 _NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _VERSION = re.compile(r"v?([1-9][0-9]{0,8})")
 # Windows opens a device for these, whatever the folder and the extension.
-_DEVICES = frozenset(
-    ["con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(10))]
-)
+_DEVICES = frozenset(["con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(10))])
 
 
 def refusal(text: str) -> str | None:
@@ -27,7 +25,7 @@ def refusal(text: str) -> str | None:
     if len(text) > MAX_LENGTH:
         return f"a name has at most {MAX_LENGTH} characters, this one has {len(text)}"
     if _NAME.fullmatch(text) is None:
-        return f"{ascii(text)} is not a name; names match {GRAMMAR}"
+        return f"{text!a} is not a name; names match {GRAMMAR}"
     if text.startswith(RESERVED_PREFIX):
         return f"names that begin with {RESERVED_PREFIX!r} are the reconciler's own"
     if text.split(".", 1)[0] in _DEVICES:
@@ -56,9 +54,7 @@ class Reference:
             return cls(name)
         match = _VERSION.fullmatch(version)
         if match is None or separator == "@":
-            raise ValueError(
-                f"{ascii(text)[:120]} names no version; write {name}:3, {name}:current or {name}@latest"
-            )
+            raise ValueError(f"{ascii(text)[:120]} names no version; write {name}:3, {name}:current or {name}@latest")
         return cls(name, int(match.group(1)))
 
     def __str__(self) -> str:
