@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 from reconciler.lock.model import Lock, PlatformLock
 from reconciler.manifest.desired import Desired
 from reconciler.oci.descriptor import Content, Descriptor, Image
+from reconciler.values.canonical import Json
 from reconciler.values.commit import Commit, Revision
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
@@ -224,3 +225,16 @@ class Reporter(Protocol):
 
     def report(self, progress: Progress) -> None:
         """Show an event. Called from any thread."""
+
+
+# -- remembering ------------------------------------------------------------------------------------------------
+
+
+class Cache(Protocol):
+    """Derived values by the key of all that they were derived from; one that is lost is derived again."""
+
+    def get(self, key: str) -> Json | None:
+        """Give the value, none where it is not there or was damaged."""
+
+    def put_many(self, values: Mapping[str, Json]) -> None:
+        """Keep these values."""
