@@ -107,9 +107,7 @@ class Lock:
 
     def to_json(self) -> dict[str, Json]:
         """Write what the lock's identity covers: the platforms."""
-        return {
-            str(platform): self.platforms[platform].to_json() for platform in sorted(self.platforms)
-        }
+        return {str(platform): self.platforms[platform].to_json() for platform in sorted(self.platforms)}
 
     @cached_property
     def digest(self) -> Digest:

@@ -75,6 +75,4 @@ def build_key(request: Digest, lock: Digest, builder: str, recipe: int) -> Diges
 
     ``lock`` is that platform's part of the lock, ``recipe`` the builder's number for how it builds.
     """
-    return digest_of(
-        {"request": str(request), "lock": str(lock), "builder": builder, "recipe": recipe}
-    )
+    return digest_of({"request": str(request), "lock": str(lock), "builder": builder, "recipe": recipe})

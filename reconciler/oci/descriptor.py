@@ -53,9 +53,7 @@ class Content:
         """The digest of the bytes."""
         return Digest.of(self.data)
 
-    def describe(
-        self, *, platform: Platform | None = None, annotations: Mapping[str, str] | None = None
-    ) -> Descriptor:
+    def describe(self, *, platform: Platform | None = None, annotations: Mapping[str, str] | None = None) -> Descriptor:
         """Describe the content."""
         return Descriptor(
             media_type=self.media_type,
