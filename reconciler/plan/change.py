@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from reconciler.lock.difference import PackageChange
 from reconciler.lock.model import Lock
 from reconciler.manifest.desired import Desired
 from reconciler.plan.observed import Observation, Past
@@ -13,6 +14,8 @@ from reconciler.values.commit import Revision
 from reconciler.values.digest import Digest
 from reconciler.values.location import Location
 from reconciler.values.platform import Platform
+
+__all__ = ["Action", "Change", "PackageChange", "Plan", "Policy", "Reason", "Step"]
 
 
 class Action(Enum):
@@ -51,20 +54,6 @@ class Change:
     old: Json = None
     new: Json = None
     location: Location | None = None
-
-
-@dataclass(frozen=True, order=True, kw_only=True, slots=True)
-class PackageChange:
-    """A package that moves on some platforms: from one version to another; none where it comes or goes.
-
-    ``size_delta`` is in bytes.
-    """
-
-    name: str
-    old: str | None
-    new: str | None
-    platforms: tuple[Platform, ...]
-    size_delta: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
