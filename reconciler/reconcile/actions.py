@@ -1,0 +1,237 @@
+"""What each action does to one environment, while other writers of it are kept out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.errors import ReconcilerError
+from reconciler.lock.model import Lock
+from reconciler.manifest.desired import Desired, build_key
+from reconciler.oci.descriptor import Content
+from reconciler.plan.change import Action, Policy, Step
+from reconciler.plan.metadata import metadata_of
+from reconciler.plan.observed import Present
+from reconciler.ports import Builder, Progress, Stage, Task
+from reconciler.reconcile.means import Means
+from reconciler.reconcile.publish import (
+    Artifact,
+    Draft,
+    Published,
+    copy_image,
+    find_artifact,
+    heal,
+    publish,
+    publish_metadata,
+    push_image,
+)
+from reconciler.reconcile.resolve import resolve_step
+from reconciler.reconcile.tags import build_tag
+from reconciler.record import Bodies, Facts, Record
+from reconciler.values.commit import Revision
+from reconciler.values.digest import Digest
+from reconciler.values.platform import Platform
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """One step with what it needs. ``before`` is what ``current`` named when the step was derived."""
+
+    step: Step
+    before: Digest | None
+    means: Means
+    policy: Policy
+    revision: Revision
+
+    @property
+    def desired(self) -> Desired:
+        """What is wanted; a step that builds always has it."""
+        if self.step.desired is None:
+            raise ReconcilerError(f"{self.step.name} is not declared, nothing can be built for it")
+        return self.step.desired
+
+    @property
+    def present(self) -> Present | None:
+        """What was observed, where there is a record."""
+        return self.step.observation if isinstance(self.step.observation, Present) else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """What an action registered, and how many artifacts were built or found."""
+
+    published: Published
+    built: int = 0
+    reused: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def act(work: Work) -> Made:
+    """Do the step."""
+    return _ACTIONS[work.step.action](work)
+
+
+def _make(work: Work) -> Made:
+    """Resolve, make what is not there yet, and register."""
+    desired, means = work.desired, work.means
+    builder = means.builders[desired.builder]
+    resolved = resolve_step(means, work.step, desired)
+    lock = resolved.lock
+    keys = {
+        platform: build_key(desired.request, lock.platforms[platform].digest, builder.name, builder.recipe)
+        for platform in sorted(desired.manifest.platforms)
+    }
+    found = {platform: _find(work, platform, key) for platform, key in keys.items()}
+    lacking = [platform for platform, manifest in found.items() if manifest is None]
+    if lacking:
+        builder.prepare(desired)
+    built = {platform: _build(work, builder, lock, platform, keys[platform]) for platform in lacking}
+    artifacts = {
+        platform: Artifact(key=key, manifest=found[platform] or built[platform]) for platform, key in keys.items()
+    }
+    means.reporter.report(Progress(name=work.step.name, stage=Stage.PUBLISHING))
+    draft = Draft(
+        facts=_facts(work, lock, builder),
+        artifacts=artifacts,
+        bodies=Bodies(components=desired.components, lock=lock),
+    )
+    return Made(
+        published=_register(work, draft),
+        built=len(built),
+        reused=len(artifacts) - len(built),
+        notes=resolved.notes,
+    )
+
+
+def _find(work: Work, platform: Platform, key: Digest) -> Content | None:
+    """Find an artifact in the environment's own repository, or in the one whose build serves."""
+    registry, step = work.means.registry, work.step
+    manifest = find_artifact(registry, step.name, key)
+    if manifest is not None or step.reuse is None or step.reuse.name == step.name:
+        return manifest
+    other = find_artifact(registry, step.reuse.name, key)
+    if other is None:
+        return None
+    return copy_image(registry, step.reuse.name, step.name, other.digest, build_tag(key))
+
+
+def _build(work: Work, builder: Builder, lock: Lock, platform: Platform, key: Digest) -> Content:
+    work.means.reporter.report(Progress(name=work.step.name, stage=Stage.BUILDING, detail=str(platform)))
+    task = Task(desired=work.desired, platform=platform, lock=lock.platforms[platform], key=key)
+    return push_image(work.means.registry, work.step.name, builder.build(task), build_tag(key))
+
+
+def _register(work: Work, draft: Draft) -> Published:
+    """Register a new version; where the record says all of it already, mend what it names instead."""
+    registry, present = work.means.registry, work.present
+    if present is None or not _says_the_same(present, draft):
+        return publish(registry, draft, expected=work.before)
+    heal(registry, present.record, draft)
+    if present.record.facts.metadata == draft.facts.metadata and not present.recovered:
+        return Published(record=present.record, digest=present.digest)
+    return publish_metadata(registry, _restated(work, present), expected=work.before)
+
+
+def _says_the_same(present: Present, draft: Draft) -> bool:
+    old, new = present.record.facts, draft.facts
+    return (
+        (old.request, old.lock, old.builder, old.recipe) == (new.request, new.lock, new.builder, new.recipe)
+        and not old.archived
+        and "current" not in present.tampered
+        and {platform: entry.digest for platform, entry in present.record.artifacts.items()}
+        == {platform: artifact.manifest.digest for platform, artifact in draft.artifacts.items()}
+    )
+
+
+def _facts(work: Work, lock: Lock, builder: Builder) -> Facts:
+    desired, present = work.desired, work.present
+    return Facts(
+        name=desired.name,
+        version=present.record.facts.version if present else 0,
+        request=desired.request,
+        lock=lock.digest,
+        components=desired.digests,
+        builder=builder.name,
+        recipe=builder.recipe,
+        manager=work.policy.manager,
+        manifest=desired.manifest.path,
+        commit=_commit(work),
+        dirty=work.revision.dirty,
+        taken_over=work.policy.take_over,
+        metadata=metadata_of(desired.manifest),
+    )
+
+
+def _commit(work: Work) -> str | None:
+    return str(work.revision.commit) if work.revision.commit else None
+
+
+def _reuse(work: Work) -> Made:
+    """Go back to what was built before, or let ``current`` name what is whole."""
+    present = work.present
+    if present is None or not _only_current_is_gone(present, work.desired):
+        return _make(work)
+    if present.record.facts.metadata == metadata_of(work.desired.manifest):
+        record = present.record
+    else:
+        record = _restated(work, present)
+    return Made(
+        published=publish_metadata(work.means.registry, record, expected=work.before),
+        reused=len(record.artifacts),
+    )
+
+
+def _only_current_is_gone(present: Present, desired: Desired) -> bool:
+    facts = present.record.facts
+    lock = desired.current_lock
+    return (
+        present.recovered
+        and not present.missing
+        and not present.tampered
+        and not facts.archived
+        and facts.request == desired.request
+        and (lock is None or lock.digest == facts.lock)
+    )
+
+
+def _metadata(work: Work) -> Made:
+    present = _require_present(work)
+    published = publish_metadata(work.means.registry, _restated(work, present), expected=work.before)
+    return Made(published=published, reused=len(present.record.artifacts))
+
+
+def _restated(work: Work, present: Present) -> Record:
+    """State the record again with what the manifest says now; the version stays."""
+    facts = replace(
+        present.record.facts,
+        metadata=metadata_of(work.desired.manifest),
+        manager=work.policy.manager,
+        manifest=work.desired.manifest.path,
+        commit=_commit(work),
+        dirty=work.revision.dirty,
+        archived=False,
+    )
+    return replace(present.record, facts=facts)
+
+
+def _archive(work: Work) -> Made:
+    present = _require_present(work)
+    facts = replace(present.record.facts, archived=True, commit=_commit(work), dirty=work.revision.dirty)
+    record = replace(present.record, facts=facts)
+    return Made(published=publish_metadata(work.means.registry, record, expected=work.before))
+
+
+def _require_present(work: Work) -> Present:
+    if work.present is None:
+        raise ReconcilerError(f"{work.step.name} has no record")
+    return work.present
+
+
+_ACTIONS: Mapping[Action, Callable[[Work], Made]] = {
+    Action.CREATE: _make,
+    Action.REBUILD: _make,
+    Action.REBASE: _make,
+    Action.REUSE: _reuse,
+    Action.METADATA: _metadata,
+    Action.ARCHIVE: _archive,
+}

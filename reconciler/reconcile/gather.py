@@ -1,0 +1,227 @@
+"""Gathering: what the repository declares, and what the registry holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from reconciler.errors import ManifestError, SourceError
+from reconciler.lock.document import parse_lock
+from reconciler.lock.model import Lock
+from reconciler.manifest.config import Config
+from reconciler.manifest.desired import Desired
+from reconciler.manifest.identity import desire
+from reconciler.manifest.model import Manifest
+from reconciler.manifest.parse import ParsedDocument, collisions, manifest_from, read_value
+from reconciler.manifest.problem import Problem
+from reconciler.plan.observed import Absent, Observation, Observed, Past, Present
+from reconciler.ports import Cache, Executor, Registry, Source
+from reconciler.reconcile.observe import observe, past, past_of, with_bodies
+from reconciler.values.digest import Digest
+from reconciler.values.location import Location
+from reconciler.values.names import RESERVED_PREFIX
+
+SUFFIXES = (".yaml", ".yml")
+MAX_MANIFESTS = 100_000
+LOCK_LIMIT = 64 << 20
+"""Bytes of a committed lock."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Declared:
+    """What the repository declares: every environment that is valid, and every problem of those that are not.
+
+    ``files`` is how many manifests there are, ``locks`` where each committed lock stands.
+    """
+
+    desired: tuple[Desired, ...]
+    problems: tuple[Problem, ...]
+    files: int
+    locks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that make a manifest invalid."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+    def require_valid(self) -> None:
+        """Raise what is wrong, all of it, as one ManifestError."""
+        errors = self.errors
+        if errors:
+            files = len({problem.location.path for problem in errors})
+            raise ManifestError(f"{len(errors)} problem(s) in {files} file(s)", problems=errors)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """How manifests are read: from where, with which configuration and schema, and who judges what can be built."""
+
+    source: Source
+    config: Config
+    schema: str
+    cache: Cache
+    judge: Callable[[Desired], Desired]
+
+
+def manifest_paths(source: Source, folder: str) -> tuple[str, ...]:
+    """Find manifests: ``FOLDER/NAME.yaml`` (or ``.yml``), and ``FOLDER/NAME/environment.yaml`` (or ``.yml``)."""
+    found: list[str] = []
+    for entry in source.entries(folder):
+        if entry.path.endswith(SUFFIXES):
+            found.append(entry.path)
+        elif entry.mode == "040000":
+            inside = {item.path for item in source.entries(entry.path)}
+            found += [path for suffix in SUFFIXES if (path := f"{entry.path}/environment{suffix}") in inside]
+    if len(found) > MAX_MANIFESTS:
+        raise SourceError(f"{folder} holds more than {MAX_MANIFESTS} manifests")
+    return tuple(found)
+
+
+def lock_path(manifest: str, name: str) -> str:
+    """Say where an environment's committed lock stands: ``NAME.lock.json`` beside the manifest."""
+    folder, separator, _ = manifest.rpartition("/")
+    return f"{folder}{separator}{name}.lock.json"
+
+
+def declare(reading: Reading, paths: Sequence[str]) -> Declared:
+    """Read manifests, what they reach and their locks; nothing that is wrong hides what is right."""
+    manifests, problems = _read_manifests(reading, paths)
+    problems += collisions(manifests)
+    present = _present_locks(reading.source, paths)
+    desired: list[Desired] = []
+    locks: dict[str, str] = {}
+    for manifest in manifests:
+        try:
+            lock = _read_lock(reading.source, manifest, present)
+            desired.append(_desire(reading, manifest, lock))
+        except ManifestError as error:
+            problems += _problems(error, manifest.path)
+        except SourceError as error:
+            problems.append(_problem_of(error, manifest.path))
+        if lock_path(manifest.path, manifest.name) in present:
+            locks[manifest.name] = lock_path(manifest.path, manifest.name)
+    ordered = tuple(sorted(desired, key=lambda item: item.name))
+    return Declared(desired=ordered, problems=tuple(sorted(set(problems))), files=len(paths), locks=locks)
+
+
+def _desire(reading: Reading, manifest: Manifest, lock: Lock | None) -> Desired:
+    return reading.judge(
+        desire(manifest, reading.source.read, reading.source.walk, bases=reading.config.bases, lock=lock)
+    )
+
+
+def _present_locks(source: Source, paths: Iterable[str]) -> frozenset[str]:
+    folders = {path.rpartition("/")[0] for path in paths}
+    return frozenset(
+        entry.path
+        for folder in sorted(folders)
+        for entry in source.entries(folder)
+        if entry.path.endswith(".lock.json")
+    )
+
+
+def _read_lock(source: Source, manifest: Manifest, present: frozenset[str]) -> Lock | None:
+    path = lock_path(manifest.path, manifest.name)
+    return parse_lock(source.read(path, limit=LOCK_LIMIT), path) if path in present else None
+
+
+def _read_manifests(reading: Reading, paths: Sequence[str]) -> tuple[list[Manifest], list[Problem]]:
+    manifests: list[Manifest] = []
+    problems: list[Problem] = []
+    fresh: dict[str, ParsedDocument] = {}
+    schema = Digest.of(reading.schema.encode()).short
+    for path in paths:
+        try:
+            data = reading.source.read(path)
+            key = f"manifest:{schema}:{Digest.of(data).hex}"
+            parsed = fresh.get(key) or _cached(reading.cache, key)
+            if parsed is None:
+                parsed = fresh[key] = read_value(data, path, reading.schema)
+            manifests.append(manifest_from(parsed, path, reading.config))
+        except ManifestError as error:
+            problems += _problems(error, path)
+        except SourceError as error:
+            problems.append(_problem_of(error, path))
+    if fresh:
+        reading.cache.put_many({key: parsed.to_json() for key, parsed in fresh.items()})
+    return manifests, problems
+
+
+def _cached(cache: Cache, key: str) -> ParsedDocument | None:
+    value = cache.get(key)
+    return None if value is None else ParsedDocument.from_json(value)
+
+
+def _problems(error: ManifestError, path: str) -> list[Problem]:
+    found = [problem for problem in error.problems if isinstance(problem, Problem)]
+    return found or [_problem_of(error, path)]
+
+
+def _problem_of(error: ManifestError | SourceError, path: str) -> Problem:
+    return Problem(error.where or Location(path), error.message, error.hint or "")
+
+
+# -- the registry -----------------------------------------------------------------------------------------------
+
+
+def survey(
+    registry: Registry,
+    desired: Sequence[Desired],
+    names: Iterable[str],
+    executor: Executor,
+) -> Observed:
+    """Observe what is declared and what else is named; look closer where something changed."""
+    wanted = {item.name: item for item in desired}
+    every = sorted({*wanted, *names})
+    found = dict(executor.map(lambda name: observe(registry, name), every))
+    by_request = _definitions(found)
+    closer = {
+        name: _look_closer(registry, wanted[name], observation, by_request)
+        for name, observation in found.items()
+        if name in wanted and _differs(wanted[name], observation)
+    }
+    return Observed(registry=registry.address, environments={**found, **closer})
+
+
+def known_names(registry: Registry, recorded: Iterable[str]) -> tuple[str, ...]:
+    """Name every environment that the registry may hold: what it lists, or what the state recorded."""
+    listed = registry.repositories()
+    return tuple(sorted({name for name in (*(listed or ()), *recorded) if not name.startswith(RESERVED_PREFIX)}))
+
+
+def _differs(desired: Desired, observation: Observation) -> bool:
+    if isinstance(observation, Absent):
+        return True
+    if not isinstance(observation, Present):
+        return False
+    facts = observation.record.facts
+    lock = desired.current_lock
+    return (
+        facts.request != desired.request
+        or set(observation.record.artifacts) != set(desired.manifest.platforms)
+        or (lock is not None and lock.digest != facts.lock)
+        or facts.archived
+        or bool(observation.missing or observation.tampered)
+    )
+
+
+def _definitions(found: Mapping[str, Observation]) -> Mapping[Digest, Past]:
+    """Index what this run has read by its request: the same definition under another name serves too."""
+    definitions: dict[Digest, Past] = {}
+    for name, observation in sorted(found.items()):
+        if isinstance(observation, Present) and not observation.missing and not observation.tampered:
+            facts = observation.record.facts
+            definitions.setdefault(facts.request, past_of(name, observation.record, observation.digest))
+    return definitions
+
+
+def _look_closer(
+    registry: Registry, desired: Desired, observation: Observation, definitions: Mapping[Digest, Past]
+) -> Observation:
+    if not isinstance(observation, Present):
+        return observation
+    closer = with_bodies(registry, desired.name, observation)
+    earlier = past(registry, desired.name, desired.request) if closer.record.facts.request != desired.request else ()
+    same = definitions.get(desired.request)
+    others = (same,) if same is not None and same.name != desired.name else ()
+    return replace(closer, past=(*earlier, *others))

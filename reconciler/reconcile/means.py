@@ -1,0 +1,19 @@
+"""What applying works with: the adapters that ``cli.wiring`` chose, by the port that they implement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.ports import Builder, Executor, Registry, Reporter, Resolver
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Means:
+    """The registry, builders and resolvers by the builder's name, and who does and shows the work."""
+
+    registry: Registry
+    builders: Mapping[str, Builder]
+    resolvers: Mapping[str, Resolver]
+    executor: Executor
+    reporter: Reporter

@@ -1,0 +1,175 @@
+"""The write protocol: how a version of an environment gets into a registry. It is written here and nowhere else.
+
+Order of writes: blobs, manifests by digest, ``build-``, side tags, ``vN``, read back and verify, ``current`` last.
+``current`` is the commit point: a crash before it leaves only what the next run adopts. ``build-`` and ``vN`` are
+written once; a number that is taken by something else is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.errors import ConflictError, CorruptError, NotFoundError
+from reconciler.oci.descriptor import Content, Image
+from reconciler.oci.image import parse_image
+from reconciler.ports import Registry
+from reconciler.reconcile import tags
+from reconciler.record import (
+    ENTRY_LOCK,
+    ENTRY_REQUEST,
+    Bodies,
+    Facts,
+    Record,
+    components_entry,
+    lock_entry,
+    to_index,
+)
+from reconciler.values.digest import Digest
+from reconciler.values.platform import Platform
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artifact:
+    """The artifact of one platform: its build key, and its manifest as it is in the registry."""
+
+    key: Digest
+    manifest: Content
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """A version that is to be registered.
+
+    ``facts`` still holds the number of the version below (0 where there is none), and no parent.
+    """
+
+    facts: Facts
+    artifacts: Mapping[Platform, Artifact]
+    bodies: Bodies
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """A record that ``current`` names."""
+
+    record: Record
+    digest: Digest
+
+
+def find_artifact(registry: Registry, name: str, key: Digest) -> Content | None:
+    """Find what was built for this key, whole and verified; what is damaged counts as not there."""
+    try:
+        manifest = registry.fetch(name, tags.build_tag(key))
+        image = parse_image(manifest)
+    except (NotFoundError, CorruptError):
+        return None
+    blobs = (image.config, *image.layers)
+    return manifest if all(registry.has_blob(name, blob) for blob in blobs) else None
+
+
+def push_image(registry: Registry, name: str, image: Image, tag: str | None = None) -> Content:
+    """Write an image: its blobs, then its manifest, by digest and under a tag."""
+    for blob in image.blobs:
+        registry.push_blob(name, blob)
+    registry.push(name, image.manifest, tags=(tag,) if tag else ())
+    return image.manifest
+
+
+def copy_image(registry: Registry, source: str, name: str, digest: Digest, tag: str) -> Content:
+    """Bring an image from another repository of the registry; blobs are mounted where the registry can."""
+    manifest = registry.fetch(source, digest)
+    image = parse_image(manifest)
+    for blob in (image.config, *image.layers):
+        data = b"".join(registry.fetch_blob(source, blob))
+        registry.push_blob(name, Content(media_type=blob.media_type, data=data), mount_from=source)
+    registry.push(name, manifest, tags=(tag,))
+    return manifest
+
+
+def publish(registry: Registry, draft: Draft, *, expected: Digest | None) -> Published:
+    """Register a new version on top of ``expected`` (what ``current`` named when the step was derived)."""
+    name = draft.facts.name
+    request = components_entry(draft.bodies.components)
+    lock = lock_entry(draft.bodies.lock)
+    push_image(registry, name, request)
+    push_image(registry, name, lock)
+    record = Record(
+        facts=draft.facts,
+        artifacts={
+            platform: artifact.manifest.describe(platform=platform) for platform, artifact in draft.artifacts.items()
+        },
+        build_keys={platform: artifact.key for platform, artifact in draft.artifacts.items()},
+        request_entry=request.manifest.describe(),
+        lock_entry=lock.manifest.describe(),
+    )
+    placed, content = _place(registry, record)
+    _tag_entries(registry, name, placed, draft, request.manifest, lock.manifest)
+    _write_once(registry, name, content, tags.version_tag(placed.facts.version))
+    return _move_current(registry, placed, content, expected)
+
+
+def publish_metadata(registry: Registry, record: Record, *, expected: Digest | None) -> Published:
+    """Register a change of metadata: a record of the same version that ``current`` alone names."""
+    return _move_current(registry, record, to_index(record), expected)
+
+
+def _place(registry: Registry, record: Record) -> tuple[Record, Content]:
+    """Give the record the first number that is free, or that holds these very bytes (a crash left them)."""
+    name = record.facts.name
+    taken = tags.versions(registry.tags(name))
+    number = record.facts.version + 1
+    while True:
+        below = next((version for version in taken if version < number), None)
+        parent = registry.resolve(name, tags.version_tag(below)) if below else None
+        placed = replace(record, facts=replace(record.facts, version=number, parent=parent))
+        content = to_index(placed)
+        if number not in taken or registry.resolve(name, tags.version_tag(number)) == content.digest:
+            return placed, content
+        number += 1
+
+
+def _tag_entries(registry: Registry, name: str, record: Record, draft: Draft, request: Content, lock: Content) -> None:
+    number = record.facts.version
+    for platform, artifact in sorted(draft.artifacts.items()):
+        registry.push(name, artifact.manifest, tags=(tags.platform_tag(number, platform),))
+    registry.push(name, request, tags=(tags.side_tag(number, ENTRY_REQUEST),))
+    registry.push(name, lock, tags=(tags.side_tag(number, ENTRY_LOCK),))
+
+
+def _write_once(registry: Registry, name: str, content: Content, tag: str) -> None:
+    if registry.resolve(name, tag) != content.digest:
+        registry.push(name, content, tags=(tag,))
+    _read_back(registry, name, tag, content.digest)
+
+
+def _move_current(registry: Registry, record: Record, content: Content, expected: Digest | None) -> Published:
+    name = record.facts.name
+    found = registry.resolve(name, tags.CURRENT)
+    if found not in (expected, content.digest):
+        raise ConflictError(
+            f"{name} was changed by another writer: current was {expected}, now it is {found}",
+            hint="run apply again",
+        )
+    if found != content.digest:
+        registry.push(name, content, tags=(tags.CURRENT,))
+    _read_back(registry, name, tags.CURRENT, content.digest)
+    return Published(record=record, digest=content.digest)
+
+
+def _read_back(registry: Registry, name: str, tag: str, digest: Digest) -> None:
+    """A write that was acknowledged proves nothing: what reads back is what counts."""
+    found = registry.fetch(name, tag).digest
+    if found != digest:
+        raise ConflictError(
+            f"{name}:{tag} reads back as {found}, not as {digest} that was written",
+            hint="another writer was at work; run apply again",
+        )
+
+
+def heal(registry: Registry, record: Record, draft: Draft) -> None:
+    """Write again what a record names and what is not there any more, or is not what its digest says."""
+    name = record.facts.name
+    request = push_image(registry, name, components_entry(draft.bodies.components))
+    lock = push_image(registry, name, lock_entry(draft.bodies.lock))
+    _tag_entries(registry, name, record, draft, request, lock)
