@@ -81,7 +81,7 @@ def _make(work: Work) -> Made:
         platform: build_key(desired.request, lock.platforms[platform].digest, builder.name, builder.recipe)
         for platform in sorted(desired.manifest.platforms)
     }
-    found = {platform: _find(work, platform, key) for platform, key in keys.items()}
+    found = {platform: _find(work, key) for platform, key in keys.items()}
     lacking = [platform for platform, manifest in found.items() if manifest is None]
     if lacking:
         builder.prepare(desired)
@@ -103,7 +103,7 @@ def _make(work: Work) -> Made:
     )
 
 
-def _find(work: Work, platform: Platform, key: Digest) -> Content | None:
+def _find(work: Work, key: Digest) -> Content | None:
     """Find an artifact in the environment's own repository, or in the one whose build serves."""
     registry, step = work.means.registry, work.step
     manifest = find_artifact(registry, step.name, key)

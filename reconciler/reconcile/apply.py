@@ -16,7 +16,7 @@ from reconciler.errors import (
 )
 from reconciler.plan.change import Action, Plan, Policy, Step
 from reconciler.plan.observed import Denied, Observation, Observed, Present, Unknown
-from reconciler.plan.order import levels
+from reconciler.plan.order import order
 from reconciler.plan.planner import plan as derive
 from reconciler.ports import Progress, Registry, Stage
 from reconciler.reconcile import ledger
@@ -50,7 +50,7 @@ def apply(plan: Plan, policy: Policy, means: Means, *, saved: bool = False) -> t
         return tuple(done[name] for name in sorted(done))
     commit = str(plan.revision.commit) if plan.revision.commit else None
     ledger.begin(means.registry, policy.manager, commit)
-    for level in levels(changes):
+    for level in order(changes):
         for step, outcome in means.executor.map(lambda step: _outcome(run, step), level):
             done[step.name] = outcome
     ledger.finish(means.registry, policy.manager, commit, _records(done))

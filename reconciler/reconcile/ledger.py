@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from reconciler.errors import CorruptError, NotFoundError
 from reconciler.oci import media
-from reconciler.oci.image import parse_image, side_entry
+from reconciler.oci.image import side_entry
 from reconciler.plan.state import State, parse_state
 from reconciler.ports import Registry
 from reconciler.reconcile.publish import push_image
+from reconciler.record import blob_of
 from reconciler.values.digest import Digest
 
 REPOSITORY = "reconciler-state"
@@ -33,10 +34,10 @@ def read_state(registry: Registry, manager: str) -> State:
         manifest = registry.fetch(REPOSITORY, state_tag(manager))
     except NotFoundError:
         return State(manager=manager)
-    (layer,) = parse_image(manifest).layers[:1] or (None,)
-    if layer is None or layer.size > MAX_STATE:
-        raise CorruptError(f"the state record in {registry.address} holds nothing that can be read")
-    return parse_state(b"".join(registry.fetch_blob(REPOSITORY, layer)))
+    blob = blob_of(manifest)
+    if blob.size > MAX_STATE:
+        raise CorruptError(f"the state record in {registry.address} claims {blob.size} bytes")
+    return parse_state(b"".join(registry.fetch_blob(REPOSITORY, blob)))
 
 
 def read_state_if_whole(registry: Registry, manager: str) -> State:

@@ -8,11 +8,11 @@ from enum import IntEnum
 
 from reconciler.errors import CorruptError, DeniedError, NotFoundError, ReconcilerError, RegistryError
 from reconciler.oci.descriptor import Descriptor
-from reconciler.oci.image import parse_image
+from reconciler.oci.manifest import parse_image
 from reconciler.plan.observed import Absent, Denied, Observation, Past, Present, Unknown
 from reconciler.ports import Registry
 from reconciler.reconcile.tags import CURRENT, version_tag, versions
-from reconciler.record import Bodies, Record, parse_components, parse_lock_body, parse_record
+from reconciler.record import Bodies, Record, blob_of, parse_components, parse_lock_body, parse_record
 from reconciler.values.digest import Digest
 
 MAX_BODY = 64 << 20
@@ -123,10 +123,10 @@ def read_bodies(registry: Registry, name: str, record: Record) -> Bodies:
 
 
 def _read_side(registry: Registry, name: str, entry: Descriptor) -> bytes:
-    (layer,) = parse_image(registry.fetch(name, entry.digest)).layers[:1] or (None,)
-    if layer is None or layer.size > MAX_BODY:
-        raise CorruptError(f"a side entry of {name} in {registry.address} holds nothing that can be read")
-    return b"".join(registry.fetch_blob(name, layer))
+    blob = blob_of(registry.fetch(name, entry.digest))
+    if blob.size > MAX_BODY:
+        raise CorruptError(f"a side entry of {name} in {registry.address} claims {blob.size} bytes")
+    return b"".join(registry.fetch_blob(name, blob))
 
 
 def with_bodies(registry: Registry, name: str, present: Present) -> Present:

@@ -12,17 +12,15 @@ from dataclasses import dataclass, replace
 
 from reconciler.errors import ConflictError, CorruptError, NotFoundError
 from reconciler.oci.descriptor import Content, Image
-from reconciler.oci.image import parse_image
+from reconciler.oci.manifest import parse_image
 from reconciler.ports import Registry
 from reconciler.reconcile import tags
 from reconciler.record import (
-    ENTRY_LOCK,
-    ENTRY_REQUEST,
     Bodies,
     Facts,
     Record,
-    components_entry,
-    lock_entry,
+    components_content,
+    lock_content,
     to_index,
 )
 from reconciler.values.digest import Digest
@@ -90,21 +88,18 @@ def copy_image(registry: Registry, source: str, name: str, digest: Digest, tag: 
 def publish(registry: Registry, draft: Draft, *, expected: Digest | None) -> Published:
     """Register a new version on top of ``expected`` (what ``current`` named when the step was derived)."""
     name = draft.facts.name
-    request = components_entry(draft.bodies.components)
-    lock = lock_entry(draft.bodies.lock)
-    push_image(registry, name, request)
-    push_image(registry, name, lock)
+    sides = _push_sides(registry, draft)
     record = Record(
         facts=draft.facts,
         artifacts={
             platform: artifact.manifest.describe(platform=platform) for platform, artifact in draft.artifacts.items()
         },
         build_keys={platform: artifact.key for platform, artifact in draft.artifacts.items()},
-        request_entry=request.manifest.describe(),
-        lock_entry=lock.manifest.describe(),
+        request_entry=sides["request"].describe(),
+        lock_entry=sides["lock"].describe(),
     )
     placed, content = _place(registry, record)
-    _tag_entries(registry, name, placed, draft, request.manifest, lock.manifest)
+    _tag_entries(registry, name, placed, draft, sides)
     _write_once(registry, name, content, tags.version_tag(placed.facts.version))
     return _move_current(registry, placed, content, expected)
 
@@ -129,12 +124,21 @@ def _place(registry: Registry, record: Record) -> tuple[Record, Content]:
         number += 1
 
 
-def _tag_entries(registry: Registry, name: str, record: Record, draft: Draft, request: Content, lock: Content) -> None:
+def _tag_entries(registry: Registry, name: str, record: Record, draft: Draft, sides: Mapping[str, Content]) -> None:
     number = record.facts.version
     for platform, artifact in sorted(draft.artifacts.items()):
         registry.push(name, artifact.manifest, tags=(tags.platform_tag(number, platform),))
-    registry.push(name, request, tags=(tags.side_tag(number, ENTRY_REQUEST),))
-    registry.push(name, lock, tags=(tags.side_tag(number, ENTRY_LOCK),))
+    for entry, content in sorted(sides.items()):
+        registry.push(name, content, tags=(tags.side_tag(number, entry),))
+
+
+def _push_sides(registry: Registry, draft: Draft) -> dict[str, Content]:
+    """Write what a record holds beside its artifacts: the request and the lock."""
+    name = draft.facts.name
+    return {
+        "request": push_image(registry, name, components_content(draft.bodies.components)),
+        "lock": push_image(registry, name, lock_content(draft.bodies.lock)),
+    }
 
 
 def _write_once(registry: Registry, name: str, content: Content, tag: str) -> None:
@@ -158,7 +162,7 @@ def _move_current(registry: Registry, record: Record, content: Content, expected
 
 
 def _read_back(registry: Registry, name: str, tag: str, digest: Digest) -> None:
-    """A write that was acknowledged proves nothing: what reads back is what counts."""
+    """Read what was written: that a write was acknowledged proves nothing."""
     found = registry.fetch(name, tag).digest
     if found != digest:
         raise ConflictError(
@@ -169,7 +173,4 @@ def _read_back(registry: Registry, name: str, tag: str, digest: Digest) -> None:
 
 def heal(registry: Registry, record: Record, draft: Draft) -> None:
     """Write again what a record names and what is not there any more, or is not what its digest says."""
-    name = record.facts.name
-    request = push_image(registry, name, components_entry(draft.bodies.components))
-    lock = push_image(registry, name, lock_entry(draft.bodies.lock))
-    _tag_entries(registry, name, record, draft, request, lock)
+    _tag_entries(registry, record.facts.name, record, draft, _push_sides(registry, draft))
