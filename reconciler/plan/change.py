@@ -106,13 +106,17 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Every step, sorted by name; unchanged environments are in it."""
+    """Every step, sorted by name; unchanged environments are in it.
+
+    ``declared`` is how many environments the repository declares, however few of them were asked for.
+    """
 
     steps: tuple[Step, ...]
     registry: str
     manager: str
     revision: Revision
     notes: tuple[str, ...] = ()
+    declared: int | None = None
 
     @property
     def changes(self) -> tuple[Step, ...]:

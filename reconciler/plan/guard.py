@@ -40,8 +40,7 @@ def _refuse_unlocked(plan: Plan, policy: Policy) -> None:
 
 def _refuse_emptied(plan: Plan) -> None:
     removed = [step for step in plan.steps if step.destructive]
-    declared = any(step.desired is not None for step in plan.steps)
-    if removed and not declared:
+    if removed and plan.declared == 0:
         raise GuardError(
             f"the repository declares nothing, and {plan.registry} holds {len(removed)} of its environments: "
             f"{listed([step.name for step in removed])}",

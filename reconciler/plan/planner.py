@@ -41,6 +41,7 @@ def plan(desired: Sequence[Desired], observed: Observed, policy: Policy, revisio
         manager=policy.manager,
         revision=revision,
         notes=notes,
+        declared=len(desired),
     )
 
 
