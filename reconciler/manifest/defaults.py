@@ -1,0 +1,46 @@
+"""Which fields a manifest leaves to their default, and the value that was filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+
+from reconciler.manifest.model import Build, Docker, Manifest, Python
+from reconciler.values.canonical import Json
+
+_OWN = frozenset(["name", "path", "lines", "checks", "python", "docker"])
+
+
+def _leaves() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    names: list[tuple[str, ...]] = [(field.name,) for field in fields(Manifest) if field.name not in _OWN]
+    names += [("checks", "imports"), ("checks", "command")]
+    names += [("python", field.name) for field in fields(Python)]
+    names += [("docker", field.name) for field in fields(Docker) if field.name != "build"]
+    names += [("docker", "build", field.name) for field in fields(Build)]
+    return tuple((".".join(name), name) for name in names)
+
+
+_LEAVES = _leaves()
+
+
+def filled_in(manifest: Manifest) -> Mapping[str, Json]:
+    """Give every field that the file doesn't write, by its path, with its value: the default, or from ``extends``."""
+    written = manifest.lines
+    filled: dict[str, Json] = {}
+    for path, names in _LEAVES:
+        if path not in written:
+            value: object = manifest
+            for name in names:
+                value = getattr(value, name)
+            filled[path] = value if value is None or isinstance(value, (str, bool)) else _plain(value)
+    return filled
+
+
+def _plain(value: object) -> Json:
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if is_dataclass(value) and not hasattr(value, "architecture"):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
