@@ -18,6 +18,8 @@
     │   ├── UnavailableError       69   no answer
     │   │   └── TryLaterError      75   an answer that says: later
     │   └── DeniedError            77   not authorised
+    ├── CommandMissingError       127   what `run` was to run is not there
+    ├── CommandRefusedError       126   what `run` was to run can't be executed
     └── InterruptedByUserError    130   SIGINT or SIGTERM
 
 Each says what happened, where, and what to do next. Library code raises them; ``cli`` alone prints them and
@@ -138,6 +140,18 @@ class DeniedError(RegistryError):
     """The registry answers that we may not."""
 
     exit_code = 77
+
+
+class CommandMissingError(ReconcilerError):
+    """What was to run in an environment is not there; the status is a shell's."""
+
+    exit_code = 127
+
+
+class CommandRefusedError(ReconcilerError):
+    """What was to run in an environment can't be executed; the status is a shell's."""
+
+    exit_code = 126
 
 
 class InterruptedByUserError(ReconcilerError):

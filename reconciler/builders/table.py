@@ -1,0 +1,29 @@
+"""The builders by name, and which one makes an environment. A builder is a module and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from reconciler.builders.host import HostBuilder
+from reconciler.builders.usermanaged import UserManagedBuilder
+from reconciler.clients.virtualenv import VirtualEnvironments
+from reconciler.manifest.model import Manifest
+from reconciler.ports import Builder
+
+BUILDERS: Mapping[str, Callable[[VirtualEnvironments], Builder]] = MappingProxyType(
+    {
+        "host": lambda environments: HostBuilder(environments=environments),
+        "user-managed": lambda _environments: UserManagedBuilder(),
+    }
+)
+"""Name to factory. ``assemble`` and ``docker`` are not there yet: :func:`reconciler.builders.unsupported.refuse`."""
+
+
+def choose(manifest: Manifest) -> str:
+    """Name the builder that a manifest asks for; it may be one that is not in :data:`BUILDERS`."""
+    if manifest.builder not in ("auto", "host"):
+        return manifest.builder
+    if manifest.builder == "auto" and manifest.docker.enabled:
+        return "docker" if manifest.docker.base_dockerfile is not None else "assemble"
+    return "user-managed" if manifest.python.user_managed_dependencies else "host"

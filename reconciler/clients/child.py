@@ -1,0 +1,125 @@
+"""Programs that we start: in a process group of their own, none of which outlives us.
+
+A child ends when its caller is interrupted, when its time is over, in :func:`stopping`, and, on Linux, when this
+process is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.errors import BuildError, InterruptedByUserError
+
+_GRACE_S = 3
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, prctl(2)
+_running: set[subprocess.Popen[str]] = set()
+_guard = threading.Lock()
+_stopping = threading.Event()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """How a program ended: its exit status, 128 + n where signal n ended it, and what it wrote."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        """What it wrote, one after the other."""
+        return f"{self.stdout}{self.stderr}"
+
+
+def run(argv: Sequence[str], *, folder: Path, environ: Mapping[str, str], limit_s: float | None = None) -> Done:
+    """Run a program to its end, with nothing on its input; no shell has a part in it.
+
+    One that can't be started or takes too long is a BuildError.
+    """
+    child = _start(argv, folder, environ)
+    try:
+        stdout, stderr = child.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{argv[0]} was stopped after {limit_s:g} s") from error
+    finally:
+        _end(child)
+    if _stopping.is_set():
+        raise InterruptedByUserError("interrupted")
+    status = child.returncode
+    return Done(status=status if status >= 0 else 128 - status, stdout=stdout, stderr=stderr)
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[None]:
+    """End every running child, whichever thread waits for it, and start no other meanwhile."""
+    with _guard:
+        _stopping.set()
+        running = list(_running)
+    try:
+        for child in running:
+            threading.Thread(target=_end, args=(child,), daemon=True).start()
+        yield
+    finally:
+        _stopping.clear()
+
+
+def _start(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> subprocess.Popen[str]:
+    with _guard:
+        if _stopping.is_set():
+            raise InterruptedByUserError("interrupted")
+        try:
+            child = subprocess.Popen(  # noqa: S603  # an argument vector, no shell
+                argv,
+                cwd=folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                process_group=0,
+                preexec_fn=_tie_to(os.getpid()),  # noqa: PLW1509  # it only makes one system call
+            )
+        except OSError as error:
+            raise BuildError(f"cannot start {argv[0]}: {error.strerror or error}") from error
+        _running.add(child)
+    return child
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """See to it that the child and its group are gone."""
+    if child.poll() is None:
+        _signal(child, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_GRACE_S)
+    _signal(child, signal.SIGKILL)
+    child.wait()
+    with _guard:
+        _running.discard(child)
+
+
+def _signal(child: subprocess.Popen[str], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)
+
+
+def _tie_to(parent: int) -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def tie() -> None:
+        prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the call
+            os._exit(1)
+
+    return tie
