@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from reconciler.lock.difference import PackageChange, differences
 from reconciler.lock.model import Lock
 from reconciler.manifest.desired import SOLVER_COMPONENTS, Desired
 from reconciler.plan.change import Action, Change, Policy, Reason, Step
 from reconciler.plan.fields import request_changes
 from reconciler.plan.metadata import metadata_changes, metadata_of
 from reconciler.plan.observed import Denied, Observation, Past, Present, Unknown
-from reconciler.plan.packages import package_changes
 from reconciler.plan.pool import Pool, past_of
 from reconciler.values.digest import Digest
 from reconciler.values.location import Location
@@ -82,7 +82,7 @@ class Comparison:
             request=desired.request,
             lock=target,
             platforms=tuple(sorted(desired.manifest.platforms)),
-            packages=package_changes(None, body),
+            packages=None if body is None else differences(None, body),
             reuse=reuse,
             note="new environment" if reuse is None else _reused(desired, reuse),
             desired=desired,
@@ -97,7 +97,6 @@ class Comparison:
         target = self._target(desired, seen, reuse, reasons)
         old = seen.bodies.lock if seen.bodies is not None else None
         body = self._body(target, desired.current_lock, old)
-        same = target is not None and target == seen.record.facts.lock
         return Step(
             name=desired.name,
             action=_action(reasons, reuse),
@@ -107,7 +106,7 @@ class Comparison:
             request=desired.request,
             lock=target,
             platforms=tuple(sorted(desired.manifest.platforms)),
-            packages=() if same else package_changes(old, body) if old is not None else None,
+            packages=_packages(seen, target, old, body),
             reuse=reuse,
             note=_note(desired, seen, reuse, reasons),
             desired=desired,
@@ -192,6 +191,14 @@ def _blocked(desired: Desired, seen: Observation, note: str) -> Step:
         desired=desired,
         observation=seen,
     )
+
+
+def _packages(
+    seen: Present, target: Digest | None, old: Lock | None, new: Lock | None
+) -> tuple[PackageChange, ...] | None:
+    if target == seen.record.facts.lock:
+        return ()
+    return None if old is None or new is None else differences(old, new)
 
 
 def _action(reasons: set[Reason], reuse: Past | None) -> Action:

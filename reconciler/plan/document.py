@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from reconciler.errors import StalePlanError, UsageError
-from reconciler.plan.change import Action, Change, PackageChange, Plan, Step
+from reconciler.lock.difference import PackageChange
+from reconciler.plan.change import Action, Change, Plan, Step
 from reconciler.plan.observed import Past
 from reconciler.values.canonical import Json, to_canonical
 from reconciler.values.digest import Digest

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.plan.change import Action, Change, PackageChange, Plan, Step
+from reconciler.lock.difference import PackageChange
+from reconciler.plan.change import Action, Change, Plan, Step
 from reconciler.reports.inert import cells, cut, inert, pad
 from reconciler.reports.style import PLAIN, Style
 from reconciler.reports.wording import (

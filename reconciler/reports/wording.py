@@ -7,7 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from reconciler.plan.change import Action, Change, PackageChange, Plan, Reason, Step
+from reconciler.lock.difference import PackageChange
+from reconciler.plan.change import Action, Change, Plan, Reason, Step
 from reconciler.reports.inert import inert
 from reconciler.values.canonical import Json
 
