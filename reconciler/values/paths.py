@@ -21,21 +21,27 @@ def refusal(text: str) -> str | None:
     """Say why ``text`` can't be a path that a manifest names, or nothing. ``..`` is left to :func:`join`."""
     if _PLAIN.fullmatch(text):
         return None
+    reason = _form_refusal(text)
+    return reason or next((found for part in text.split("/") if (found := _part_refusal(part))), None)
+
+
+def _form_refusal(text: str) -> str | None:
+    reason = None
     if not text:
-        return "a path can't be empty"
-    if len(text) > MAX_LENGTH:
-        return f"a path has at most {MAX_LENGTH} characters"
-    if any(unicodedata.category(character) in _INVISIBLE for character in text):
-        return f"the path {ascii(text)[:120]} holds a character that can't be seen"
-    if _SCHEME.match(text) or text.startswith("//"):
-        return f"{_shown(text)} is an address; only files of this repository can be named"
-    if text.startswith("/"):
-        return "the path is absolute; paths are relative to the file that names them"
-    if text.startswith("~"):
-        return "a home folder can't be named; paths are relative to the file that names them"
-    if "\\" in text:
-        return f"{ascii(text)[:120]} holds a backslash; paths are written with /"
-    return next((reason for part in text.split("/") if (reason := _part_refusal(part))), None)
+        reason = "a path can't be empty"
+    elif len(text) > MAX_LENGTH:
+        reason = f"a path has at most {MAX_LENGTH} characters"
+    elif any(unicodedata.category(character) in _INVISIBLE for character in text):
+        reason = f"the path {ascii(text)[:120]} holds a character that can't be seen"
+    elif _SCHEME.match(text) or text.startswith("//"):
+        reason = f"{_shown(text)} is an address; only files of this repository can be named"
+    elif text.startswith("/"):
+        reason = "the path is absolute; paths are relative to the file that names them"
+    elif text.startswith("~"):
+        reason = "a home folder can't be named; paths are relative to the file that names them"
+    elif "\\" in text:
+        reason = f"{ascii(text)[:120]} holds a backslash; paths are written with /"
+    return reason
 
 
 def join(folder: str, text: str) -> str:
