@@ -9,10 +9,12 @@ from reconciler.builders.artifact import to_artifact
 from reconciler.builders.unsupported import refuse
 from reconciler.clients.check import run_checks
 from reconciler.clients.interpreter import find_interpreter, this_platform
-from reconciler.clients.virtualenv import VirtualEnvironments
+from reconciler.clients.uv import Uv
+from reconciler.clients.virtualenv import make_virtualenv
 from reconciler.manifest.desired import Desired
 from reconciler.oci.descriptor import Image
 from reconciler.ports import Task
+from reconciler.store.hosts import Hosts
 from reconciler.values.platform import Platform
 
 
@@ -20,7 +22,8 @@ from reconciler.values.platform import Platform
 class HostBuilder:
     """Describes an environment for any platform; on this machine's own it also makes it, which proves the lock."""
 
-    environments: VirtualEnvironments
+    hosts: Hosts
+    uv: Uv
     machine: Platform = field(default_factory=this_platform)
     name: str = field(default="host", init=False)
     recipe: int = field(default=1, init=False)
@@ -32,7 +35,7 @@ class HostBuilder:
     def prepare(self, desired: Desired) -> None:
         """Check that the interpreter is there, where this machine is a platform of the manifest."""
         if self.machine in desired.manifest.platforms:
-            find_interpreter(self.environments.uv, desired.manifest.python.version)
+            find_interpreter(self.uv, desired.manifest.python.version)
 
     def build(self, task: Task) -> Image:
         """Give the artifact; on this machine's own platform make the environment, whose checks must pass."""
@@ -47,6 +50,10 @@ class HostBuilder:
         def check(place: Path) -> None:
             run_checks(manifest, place / "bin" / "python", environment=place)
 
-        place, made = self.environments.provide(manifest.name, task.key, task.lock, check=check)
+        def fill(place: Path) -> None:
+            make_virtualenv(self.uv, place, task.lock)
+            check(place)
+
+        place, made = self.hosts.make(manifest.name, task.key, fill)
         if not made:  # by `run`, which asks for no checks, or by an apply that was cut off after it
             check(place)

@@ -7,17 +7,21 @@ from types import MappingProxyType
 
 from reconciler.builders.host import HostBuilder
 from reconciler.builders.usermanaged import UserManagedBuilder
-from reconciler.clients.virtualenv import VirtualEnvironments
+from reconciler.clients.uv import Uv
 from reconciler.manifest.model import Manifest
 from reconciler.ports import Builder
+from reconciler.store.hosts import Hosts
 
-BUILDERS: Mapping[str, Callable[[VirtualEnvironments], Builder]] = MappingProxyType(
+BUILDERS: Mapping[str, Callable[[Hosts, Uv], Builder]] = MappingProxyType(
     {
-        "host": lambda environments: HostBuilder(environments=environments),
-        "user-managed": lambda _environments: UserManagedBuilder(),
+        "host": lambda hosts, uv: HostBuilder(hosts=hosts, uv=uv),
+        "user-managed": lambda _hosts, _uv: UserManagedBuilder(),
     }
 )
-"""Name to factory. ``assemble`` and ``docker`` are not there yet: :func:`reconciler.builders.unsupported.refuse`."""
+"""Name to factory, which takes the folder of the environments (``.reconciler/hosts``) and uv.
+
+``assemble`` and ``docker`` are not there yet: :func:`reconciler.builders.unsupported.refuse`.
+"""
 
 
 def choose(manifest: Manifest) -> str:

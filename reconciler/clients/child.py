@@ -120,6 +120,6 @@ def _tie_to(parent: int) -> Callable[[], None] | None:
     def tie() -> None:
         prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         if os.getppid() != parent:  # it died before the call
-            os._exit(1)
+            raise ProcessLookupError(parent)
 
     return tie

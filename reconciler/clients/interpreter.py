@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
-from reconciler.clients.hostuv import Uv
+from reconciler.clients.installer import run_uv
+from reconciler.clients.uv import Uv
 from reconciler.errors import BuildError
 from reconciler.values.platform import Platform
 
@@ -24,9 +24,10 @@ def find_interpreter(uv: Uv, version: str) -> Path:
 
     An activated virtual environment is passed over: what is made from it would break with it.
     """
-    found = uv.run(
+    found = run_uv(
+        uv,
         ["python", "find", "--system", "--no-project", "--no-python-downloads", "--quiet", "--", f"cpython@{version}"],
-        variables={"PATH": _search_path(os.environ)},
+        variables={"PATH": _search_path(uv.variables()["PATH"])},
     )
     path = found.stdout.strip()
     if not found.status and path:
@@ -58,10 +59,10 @@ def _spellings(version: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([".".join(version.split(".")[:2]), version.split(".", maxsplit=1)[0], ""]))
 
 
-def _search_path(environ: Mapping[str, str]) -> str:
+def _search_path(path: str) -> str:
     """Give PATH with pyenv's shims replaced by what they stand for: a shim of another version only fails."""
     folders: list[str] = []
-    for folder in environ.get("PATH", os.defpath).split(os.pathsep):
+    for folder in path.split(os.pathsep):
         versions = Path(folder).parent / "versions"
         if Path(folder).name == "shims" and versions.is_dir():
             folders += [str(version / "bin") for version in sorted(versions.iterdir(), key=_newest, reverse=True)]

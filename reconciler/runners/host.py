@@ -14,9 +14,11 @@ from typing import NoReturn
 
 from reconciler.clients.activation import activate
 from reconciler.clients.interpreter import find_user_interpreter, this_platform
-from reconciler.clients.virtualenv import VirtualEnvironments
+from reconciler.clients.uv import Uv
+from reconciler.clients.virtualenv import make_virtualenv
 from reconciler.errors import BuildError, CommandMissingError, CommandRefusedError, SourceError, UsageError
 from reconciler.ports import Run
+from reconciler.store.hosts import Hosts
 from reconciler.values.platform import Platform
 
 Execute = Callable[[str, list[str], dict[str, str]], NoReturn]
@@ -32,7 +34,8 @@ class HostRunner:
     ours. ``execute`` is ``os.execve``.
     """
 
-    environments: VirtualEnvironments
+    hosts: Hosts
+    uv: Uv
     machine: Platform = field(default_factory=this_platform)
     execute: Execute = os.execve
 
@@ -58,7 +61,7 @@ class HostRunner:
     def _provide(self, run: Run) -> tuple[Path, Path | None]:
         if run.lock.interpreter.provider == USER_MANAGED:
             return find_user_interpreter(run.interpreter_path), None
-        place, _ = self.environments.provide(run.name, run.key, run.lock)
+        place, _ = self.hosts.make(run.name, run.key, lambda place: make_virtualenv(self.uv, place, run.lock))
         place = place.absolute()
         return place / "bin" / "python", place
 

@@ -1,0 +1,49 @@
+"""uv as the installer: virtual environments and the packages in them, its errors mapped."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reconciler.clients import child
+from reconciler.clients.uv import Uv, find_uv
+from reconciler.errors import BuildError, ReconcilerError, ResolveError, StoreError, UnavailableError
+
+_OF_THE_MACHINE = ("UV_PYTHON_INSTALL_DIR", "UV_LINK_MODE")
+"""Where uv keeps interpreters, and whether files may be linked; neither changes what is installed."""
+_DISK = re.compile(
+    r"No space left on device|quota exceeded|Read-only file system|Too many open files|Input/output error",
+    re.IGNORECASE,
+)
+_NO_ANSWER = re.compile(
+    r"error sending request|dns error|Connection refused|timed out|connection reset|50[234] ", re.IGNORECASE
+)
+_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s`'\")>]+", re.IGNORECASE)
+
+
+def run_uv(uv: Uv, arguments: Sequence[str], *, variables: Mapping[str, str] | None = None) -> child.Done:
+    """Run uv in an empty folder, so that no configuration of a repository is found, and give what became of it."""
+    own = {name: uv.environ[name] for name in _OF_THE_MACHINE if name in uv.environ}
+    try:
+        binary = find_uv()
+    except ResolveError as error:
+        raise BuildError(error.message, hint=error.hint) from error
+    with tempfile.TemporaryDirectory(prefix="reconciler-uv-") as folder:
+        return child.run(
+            [binary, *arguments, *uv.configuration()],
+            folder=Path(folder),
+            environ={**uv.variables(), **own, **(variables or {})},
+        )
+
+
+def failure(what: str, stderr: str) -> ReconcilerError:
+    """Turn what uv said into an error, with no address in it: one may hold a password."""
+    said = _ADDRESS.sub("<address>", stderr).strip()
+    if _DISK.search(said):
+        return StoreError(f"the disk refused {what}", hint="free space there and run again", detail=said)
+    if _NO_ANSWER.search(said):
+        return UnavailableError("the package index does not answer", hint="run again later, or check uv's settings")
+    line = next((line for line in said.splitlines() if line.startswith("error: ")), "error: it did not say why")
+    return BuildError(f"uv could not make {what}: {line.removeprefix('error: ')}", detail=said)
