@@ -1,0 +1,64 @@
+"""What every registry refuses before it does anything: names, tags, and manifests that it can't take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from reconciler.errors import CorruptError, RegistryError
+from reconciler.oci.descriptor import Content, Descriptor
+from reconciler.oci.manifest import media_type_of, references
+from reconciler.values.digest import Digest
+from reconciler.values.names import refusal
+
+STATE = "reconciler-state"
+"""The one repository that is no environment."""
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+
+
+def is_repository(name: str) -> bool:
+    """Tell whether a text is the name of a repository."""
+    return name == STATE or refusal(name) is None
+
+
+def check_repository(name: str) -> None:
+    """Refuse what is no repository's name, before it becomes part of a path; a RegistryError."""
+    if name != STATE and (reason := refusal(name)) is not None:
+        raise RegistryError(f"no repository: {reason}")
+
+
+def is_tag(text: str) -> bool:
+    """Tell whether a text is a tag (distribution-spec 1.1, "Pulling manifests")."""
+    return _TAG.fullmatch(text) is not None
+
+
+def check_tag(tag: str) -> None:
+    """Refuse what is no tag; a RegistryError."""
+    if not is_tag(tag):
+        raise RegistryError(f"{tag[:140]!a} is not a tag; tags match {_TAG.pattern}")
+
+
+def refuse_dangling(repository: str, content: Content, has_blob: Callable[[str, Descriptor], bool]) -> None:
+    """Refuse a manifest that is malformed (CorruptError) or names content that is not there (RegistryError)."""
+    for descriptor in references(content):
+        if not has_blob(repository, descriptor):
+            raise RegistryError(
+                f"{repository}: the manifest {content.digest} names {descriptor.digest}, which is not there",
+                hint="blobs are pushed before the manifests that name them, and those before an index",
+            )
+
+
+def manifest_of(data: bytes, digest: Digest, repository: str, descriptor: Descriptor | None) -> Content:
+    """Take verified bytes for the manifest that they say to be, which is the one that was described.
+
+    Anything else is a CorruptError.
+    """
+    found = media_type_of(data)
+    if found is None:
+        raise CorruptError(f"{repository}: {digest} is neither an image index nor an image manifest")
+    if descriptor is not None and (found, len(data)) != (descriptor.media_type, descriptor.size):
+        raise CorruptError(
+            f"{repository}: {digest} is {found} of {len(data)} bytes, and is described as"
+            f" {descriptor.media_type} of {descriptor.size}"
+        )
+    return Content(media_type=found, data=data)

@@ -1,0 +1,183 @@
+"""A registry as a folder of OCI image layouts, one a repository (image-spec 1.1, image-layout.md).
+
+::
+
+    FOLDER/NAME/oci-layout, index.json, blobs/sha256/<hex>      any OCI tool reads it
+    FOLDER/.locks/                                              one lock a repository for its writers, one for its index
+
+Blobs are hard links into a store that all repositories share. A repository is absent only where its folder is: a
+folder with something missing or broken in it is a CorruptError, never an empty repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from reconciler.errors import CorruptError, NotFoundError
+from reconciler.oci.descriptor import Content, Descriptor
+from reconciler.registries.checks import check_repository, check_tag, is_repository, manifest_of, refuse_dangling
+from reconciler.registries.opened import OpenedLayout, make_layout, open_layout
+from reconciler.store.content import ContentStore, holds
+from reconciler.store.durable import disk_errors, sweep, write_file
+from reconciler.store.locks import locked
+from reconciler.values.digest import Digest
+
+_WAIT_S = 3600.0
+_INDEX_WAIT_S = 60.0
+
+
+class LayoutRegistry:
+    """The registry in ``folder``, with its blobs linked into ``store``; it is made when something is written."""
+
+    def __init__(
+        self, folder: Path, *, store: ContentStore, address: str | None = None, wait_s: float | None = _WAIT_S
+    ) -> None:
+        self._folder = folder
+        self._store = store
+        self._wait_s = wait_s
+        self._swept = False
+        self.address = address or str(folder)
+
+    def fetch(self, repository: str, reference: str | Digest) -> Content:
+        """Give a manifest or index, by tag or digest; its hash, and what its tag's entry says of it, are checked."""
+        with self._open(repository) as layout:
+            if layout is None:
+                raise NotFoundError(f"{self.address}: no repository {repository}")
+            descriptor = None
+            if isinstance(reference, str):
+                descriptor = layout.index().tags.get(reference)
+                if descriptor is None:
+                    raise NotFoundError(f"{layout.path}: no tag {reference[:140]!a}")
+                reference = descriptor.digest
+            data = layout.manifest(reference)
+            if data is not None:
+                return manifest_of(data, reference, str(layout.path), descriptor)
+            if descriptor is None:
+                raise NotFoundError(f"{layout.path}: no manifest {reference}")
+            raise CorruptError(f"{layout.path}/index.json names {reference}, which is not there", hint="apply heals it")
+
+    def resolve(self, repository: str, reference: str | Digest) -> Digest | None:
+        """Tell which manifest a tag names, also where its content is gone; or whether a digest is there."""
+        with self._open(repository) as layout:
+            if layout is None:
+                return None
+            if isinstance(reference, Digest):
+                return reference if layout.size(reference) is not None else None
+            descriptor = layout.index().tags.get(reference)
+            return descriptor.digest if descriptor is not None else None
+
+    def fetch_blob(self, repository: str, descriptor: Descriptor) -> Iterator[bytes]:
+        """Stream a blob; at most the declared size is given, and what differs is a CorruptError at the latest then."""
+        with self._open(repository) as layout:
+            if layout is None or layout.size(descriptor.digest) is None:
+                raise NotFoundError(f"{self.address}: no blob {descriptor.digest} in {repository}")
+            yield from layout.blob(descriptor)
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        """Tell whether a blob of that digest and size is there; it is not hashed."""
+        with self._open(repository) as layout:
+            return layout is not None and layout.size(descriptor.digest) == descriptor.size
+
+    def push_blob(self, repository: str, content: Content, *, mount_from: str | None = None) -> None:
+        """Store a blob, durable when this returns; one that is there and damaged is replaced.
+
+        Repositories share their blobs, so ``mount_from`` saves nothing.
+        """
+        if mount_from is not None:
+            check_repository(mount_from)
+        self._ensure(repository)
+        self._put(repository, content)
+
+    def push(self, repository: str, content: Content, *, tags: Sequence[str] = ()) -> None:
+        """Store a manifest or index and move all these tags to it by one rename of ``index.json``."""
+        for tag in tags:
+            check_tag(tag)
+        self._ensure(repository)
+        refuse_dangling(repository, content, self.has_blob)
+        self._put(repository, content)
+        if not tags:
+            return
+        with self._index_lock(repository), self._open(repository) as layout:
+            if layout is None:
+                raise CorruptError(f"{self._folder / repository} went away while it was written", hint="run again")
+            index = layout.index()
+            written = content.describe()
+            if any(_differs(index.tags.get(tag), written) for tag in tags):
+                write_file(layout.path / "index.json", index.with_tags(tags, written).to_bytes())
+
+    def tags(self, repository: str) -> tuple[str, ...]:
+        """List tags, sorted; empty where there is no such repository."""
+        with self._open(repository) as layout:
+            return () if layout is None else tuple(sorted(layout.index().tags))
+
+    def repositories(self) -> tuple[str, ...] | None:
+        """List repositories, sorted: whatever stands under a repository's name, whole or not."""
+        with disk_errors(self._folder, "list"):
+            try:
+                names = [path.name for path in self._folder.iterdir()]
+            except FileNotFoundError:
+                if not self._folder.is_symlink():
+                    return ()
+                raise CorruptError(f"{self._folder} is a link to nothing", hint="name the registry's folder") from None
+            except NotADirectoryError as error:
+                raise CorruptError(f"{self._folder} is no folder", hint="name the registry's folder") from error
+        return tuple(sorted(name for name in names if is_repository(name)))
+
+    @contextmanager
+    def writing(self, repository: str) -> Iterator[None]:
+        """Keep other writers of this repository out, threads and processes; tidy up what interrupted ones left.
+
+        Not to be entered twice by one thread. Who waits for an hour gets a ConflictError.
+        """
+        check_repository(repository)
+        with locked(self._folder / ".locks" / f"{repository}.lock", timeout_s=self._wait_s):
+            self._sweep(repository)
+            yield
+
+    @contextmanager
+    def _open(self, repository: str) -> Iterator[OpenedLayout | None]:
+        check_repository(repository)
+        with open_layout(self._folder / repository) as layout:
+            yield layout
+
+    @contextmanager
+    def _index_lock(self, repository: str) -> Iterator[None]:
+        # Apart from the lock of ``writing``, so that a holder of that one can push, and held for a moment only.
+        with locked(self._folder / ".locks" / f"{repository}.index", timeout_s=_INDEX_WAIT_S):
+            yield
+
+    def _ensure(self, repository: str) -> None:
+        if self._is_whole(repository):
+            return
+        with self._index_lock(repository):
+            if not self._is_whole(repository):
+                make_layout(self._folder / repository)
+
+    def _is_whole(self, repository: str) -> bool:
+        with self._open(repository) as layout:
+            if layout is not None:
+                layout.index()
+            return layout is not None
+
+    def _put(self, repository: str, content: Content) -> None:
+        path = self._folder / repository / "blobs" / "sha256" / content.digest.hex
+        if not holds(path, content.digest):
+            self._store.put(content.data)
+            self._store.link(content.digest, path)
+
+    def _sweep(self, repository: str) -> None:
+        for folder in ("", "blobs/sha256"):
+            sweep(self._folder / repository / folder)
+        if not self._swept:
+            self._store.sweep()
+            self._swept = True
+
+
+def _differs(found: Descriptor | None, wanted: Descriptor) -> bool:
+    return found is None or (found.digest, found.media_type, found.size) != (
+        wanted.digest,
+        wanted.media_type,
+        wanted.size,
+    )

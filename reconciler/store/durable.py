@@ -1,0 +1,192 @@
+"""Files that are there whole or not at all, also after a crash or a power loss.
+
+Every write goes to a temporary file, is forced to the disk, takes its name in one step, and then the folder is
+forced to the disk too. A temporary file is locked by whoever writes it, so that one without a lock is known to be
+left over, whatever became of its process and in whichever container it ran.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from reconciler.errors import StoreError
+
+TEMPORARY = ".tmp-"
+_MODE = 0o666
+_REMEDIES = {
+    errno.ENOSPC: "free some space or inodes there and run again",
+    errno.EDQUOT: "free some of the quota and run again",
+    errno.EROFS: "the file system is mounted read-only; use another folder or mount it writable",
+    errno.EACCES: "check the owner and the permissions",
+    errno.EPERM: "check the owner, the permissions and the file's attributes",
+    errno.EMFILE: "too many open files in this process; raise `ulimit -n` and run again",
+    errno.ENFILE: "too many open files on this machine; close some and run again",
+    errno.EIO: "the disk reports a failure; check it before running again",
+    errno.EFBIG: "the file is larger than `ulimit -f` or the file system allows",
+    errno.ENAMETOOLONG: "use a folder with a shorter path",
+}
+# What a file system answers that has no hard links, has no more of them for this file, or is another one.
+_NO_LINK = frozenset({errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EACCES})
+
+
+@contextmanager
+def disk_errors(path: Path, action: str) -> Iterator[None]:
+    """Turn what the disk refuses (an OSError) into a StoreError with the path, what was tried and what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        hint = _REMEDIES.get(error.errno or 0, "check the path and run again")
+        raise StoreError(f"can't {action} {path}: {reason}", hint=hint) from error
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file, durable and whole, over one that is there; the folder has to exist. Else a StoreError."""
+    with disk_errors(path, "write"), _folder(path.parent) as folder, _temporary(path.parent) as (name, file):
+        _write_all(file, data)
+        os.fsync(file)
+        name.replace(path)
+        sync_folder(folder)
+
+
+def link_file(source: Path, path: Path) -> None:
+    """Give a file that is on the disk a second name, over one that is there; the same guarantees as a write.
+
+    Where the file system can't, it is copied. A missing source is a StoreError too.
+    """
+    with disk_errors(path, "write"), _folder(path.parent) as folder:
+        try:
+            _link(source, path)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+        else:
+            sync_folder(folder)
+            return
+    with disk_errors(source, "read"):
+        data = source.read_bytes()
+    write_file(path, data)
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it, each durable; existing ones are left alone. Else a StoreError."""
+    with disk_errors(path, "make the folder"):
+        if path.is_dir():
+            return
+    if path != path.parent:
+        make_folders(path.parent)
+    with disk_errors(path, "make the folder"):
+        with suppress(FileExistsError):
+            path.mkdir()
+        if not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        with _folder(path.parent) as folder:
+            sync_folder(folder)
+
+
+def rename_folder(source: Path, path: Path) -> None:
+    """Give a folder, whose content is on the disk, its name in one step; a folder with content there is kept.
+
+    Else a StoreError.
+    """
+    with disk_errors(path, "write"), _folder(path.parent) as folder:
+        source.rename(path)
+        sync_folder(folder)
+
+
+def sweep(folder: Path) -> int:
+    """Remove temporary files in ``folder`` that nobody is writing any more; tell how many."""
+    removed = 0
+    with disk_errors(folder, "tidy up"), suppress(FileNotFoundError):
+        names = [entry.name for entry in os.scandir(folder) if entry.name.startswith(TEMPORARY)]
+        for name in names:
+            removed += _remove_stale(folder / name)
+    return removed
+
+
+def sync_folder(descriptor: int) -> None:
+    """Force an open folder's names to the disk; some file systems do so by themselves and refuse to be asked."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[int]:
+    # Opened before anything is renamed: running out of file handles must not come after the change.
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[tuple[Path, int]]:
+    path, file = _create(folder)
+    try:
+        yield path, file
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+    finally:
+        os.close(file)
+
+
+def _create(folder: Path) -> tuple[Path, int]:
+    while True:
+        path = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _MODE)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file).st_nlink:
+                return path, file
+        except BaseException:
+            os.close(file)
+            raise
+        # Swept between its creation and its lock.
+        os.close(file)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _link(source: Path, path: Path) -> None:
+    try:
+        os.link(source, path, follow_symlinks=False)
+    except FileExistsError:
+        name = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
+        os.link(source, name, follow_symlinks=False)
+        try:
+            name.replace(path)
+        finally:
+            # Replacing a name by another one of the same file leaves both.
+            with suppress(FileNotFoundError):
+                name.unlink()
+
+
+def _remove_stale(path: Path) -> int:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return 0
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    except (BlockingIOError, FileNotFoundError):
+        return 0
+    finally:
+        os.close(file)
+    return 1
