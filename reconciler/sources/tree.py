@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
 
@@ -54,19 +52,30 @@ class WorkingTree:
         parts = checked_parts(path)
         if not parts:
             raise SourceError("the repository's root is a folder", hint="name a file")
-        with self._folder(parts[:-1], path) as folder, _mapped(path):
+        folder = self._open(parts[:-1])
+        try:
             descriptor = _open_file(folder, parts[-1])
             try:
                 return _read_plain(descriptor, path, limit)
             finally:
                 os.close(descriptor)
+        except OSError as error:
+            raise _source_error(error, path) from None
+        finally:
+            os.close(folder)
 
     def entries(self, folder: str) -> tuple[Entry, ...]:
         """List what stands directly in a folder, sorted by path. A missing folder is a SourceError."""
         parts = checked_parts(folder)
         prefix = "".join(f"{part}/" for part in parts)
-        with self._folder(parts, folder) as descriptor, _mapped(folder), os.scandir(descriptor) as found:
-            listed = [Entry(prefix + entry.name, _mode_of_entry(entry)) for entry in found]
+        descriptor = self._open(parts)
+        try:
+            with os.scandir(descriptor) as found:
+                listed = [Entry(prefix + entry.name, _mode_of_entry(entry)) for entry in found]
+        except OSError as error:
+            raise _source_error(error, folder) from None
+        finally:
+            os.close(descriptor)
         listed.sort(key=attrgetter("path"))
         try:
             "".join(entry.path for entry in listed).encode()
@@ -81,20 +90,31 @@ class WorkingTree:
         """
         parts = checked_parts(folder)
         if parts:
-            with self._folder(parts[:-1], folder) as above, _mapped(folder):
-                status = os.stat(parts[-1], dir_fd=above, follow_symlinks=False)
-            if stat.S_ISREG(status.st_mode):
-                return (Entry("/".join(parts), _mode(status.st_mode)),)
+            above = self._open(parts[:-1])
+            try:
+                mode = os.stat(parts[-1], dir_fd=above, follow_symlinks=False).st_mode
+            except OSError as error:
+                raise _source_error(error, folder) from None
+            finally:
+                os.close(above)
+            if stat.S_ISREG(mode):
+                return (Entry("/".join(parts), _mode(mode)),)
         found: list[Entry] = []
-        with self._folder(parts, folder) as descriptor:
+        descriptor = self._open(parts)
+        try:
             self._collect(descriptor, "/".join(parts), found, 0)
+        finally:
+            os.close(descriptor)
         return tuple(sorted(found, key=attrgetter("path")))
 
     def _collect(self, descriptor: int, folder: str, found: list[Entry], depth: int) -> None:
         if depth > MAX_DEPTH:
             raise SourceError(f"{_shown(folder)} is nested more than {MAX_DEPTH} folders deep")
-        with _mapped(folder), os.scandir(descriptor) as listed:
-            entries = [(entry.name, _mode_of_entry(entry)) for entry in listed if not _is_left_out(entry.name)]
+        try:
+            with os.scandir(descriptor) as listed:
+                entries = [(entry.name, _mode_of_entry(entry)) for entry in listed if not _is_left_out(entry.name)]
+        except OSError as error:
+            raise _source_error(error, folder) from None
         for name, mode in entries:
             path = f"{folder}/{name}" if folder else name
             reason = paths.refusal(name)
@@ -112,33 +132,27 @@ class WorkingTree:
                 raise SourceError(f"{_shown(folder)} holds more than {MAX_FILES} files", hint="name a smaller folder")
 
     def _enter(self, above: int, name: str, path: str, found: list[Entry], depth: int) -> None:
-        with _mapped(path):
-            descriptor = os.open(name, _FOLDER, dir_fd=above)
+        descriptor = _open_folder(above, name, path)
         try:
-            if _exists(".git", descriptor):
-                raise SourceError(f"{_shown(path)} is a repository of its own", hint="copy its files, or leave it out")
             self._collect(descriptor, path, found, depth + 1)
         finally:
             os.close(descriptor)
 
-    @contextmanager
-    def _folder(self, parts: list[str], path: str) -> Iterator[int]:
-        with _mapped(path or "."):
-            descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def _open(self, parts: list[str]) -> int:
+        """Open a folder, one name after the other; who asks closes it."""
+        opened = ""
         try:
-            for number, part in enumerate(parts):
-                with _mapped("/".join(parts[: number + 1])):
-                    below = _open_folder(descriptor, part)
+            descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _source_error(error, ".") from None
+        for part in parts:
+            opened = f"{opened}/{part}" if opened else part
+            try:
+                below = _open_folder(descriptor, part, opened)
+            finally:
                 os.close(descriptor)
-                descriptor = below
-                if _exists(".git", descriptor):
-                    raise SourceError(
-                        f"{_shown('/'.join(parts[: number + 1]))} is a repository of its own",
-                        hint="copy the files that are needed; submodules are not followed",
-                    )
-            yield descriptor
-        finally:
-            os.close(descriptor)
+            descriptor = below
+        return descriptor
 
 
 def checked_parts(path: str) -> list[str]:
@@ -154,14 +168,17 @@ def checked_parts(path: str) -> list[str]:
     return parts
 
 
-def _open_folder(above: int, name: str) -> int:
+def _open_folder(above: int, name: str, path: str) -> int:
     try:
-        return os.open(name, _FOLDER, dir_fd=above)
-    except NotADirectoryError:
-        # Linux says this of a link too, where a folder is wanted.
-        if stat.S_ISLNK(os.stat(name, dir_fd=above, follow_symlinks=False).st_mode):
-            raise OSError(errno.ELOOP, "a link") from None
-        raise
+        descriptor = os.open(name, _FOLDER, dir_fd=above)
+    except OSError as error:
+        # Linux calls a link no folder, where a folder is wanted.
+        raise _source_error(OSError(errno.ELOOP, "") if _is_link(name, above) else error, path) from None
+    if _mode_below(".git", descriptor) is not None:
+        os.close(descriptor)
+        hint = "copy the files that are needed; submodules are not followed"
+        raise SourceError(f"{_shown(path)} is a repository of its own", hint=hint)
+    return descriptor
 
 
 def _open_file(folder: int, name: str) -> int:
@@ -180,8 +197,10 @@ def _read_plain(descriptor: int, path: str, limit: int) -> bytes:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.ENXIO, "no plain file")
-    with os.fdopen(descriptor, "rb", closefd=False) as file:
-        data = file.read(limit + 1) if status.st_size <= limit else b""
+    data = os.read(descriptor, min(status.st_size, limit) + 1)
+    # A file that grows is read on, up to the limit; a read gives less than what is there only at the end.
+    while status.st_size <= limit and len(data) <= limit and (more := os.read(descriptor, limit + 1 - len(data))):
+        data += more
     if status.st_size > limit or len(data) > limit:
         raise SourceError(f"{_shown(path)} is larger than {limit} bytes", hint="name a smaller file")
     return data
@@ -208,23 +227,23 @@ def _is_left_out(name: str) -> bool:
     return name in IGNORED or paths.is_git_name(name)
 
 
-def _exists(name: str, folder: int) -> bool:
+def _mode_below(name: str, folder: int) -> int | None:
     try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     except OSError:
-        return False
-    return True
+        return None
 
 
-@contextmanager
-def _mapped(path: str) -> Iterator[None]:
-    try:
-        yield
-    except NotADirectoryError:
-        raise SourceError(f"{_shown(path)} is no folder", hint="check the path") from None
-    except OSError as error:
-        reason, hint = _REASONS.get(error.errno or 0, (f"can't be read: {os.strerror(error.errno or 0)}", None))
-        raise SourceError(f"{_shown(path)} {reason}", hint=hint) from None
+def _is_link(name: str, folder: int) -> bool:
+    return stat.S_ISLNK(_mode_below(name, folder) or 0)
+
+
+def _source_error(error: OSError, path: str) -> SourceError:
+    if error.errno == errno.ENOTDIR:
+        return SourceError(f"{_shown(path)} is no folder", hint="check the path")
+    number = error.errno or 0
+    reason, hint = _REASONS.get(number, (f"can't be read: {os.strerror(number)}", None))
+    return SourceError(f"{_shown(path)} {reason}", hint=hint)
 
 
 def _shown(path: str) -> str:
