@@ -1,0 +1,141 @@
+"""Drift: the registry is not what was last applied. What git is ahead of is pending, which is something else. Pure.
+
+Witnesses are the manager's state, and each record with its own content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from reconciler.plan.change import Action, Plan, Reason
+from reconciler.plan.observed import Absent, Denied, Observation, Observed, Present, Unknown
+from reconciler.plan.state import State
+from reconciler.values.digest import Digest
+
+_PENDING_REASONS = frozenset({Reason.REQUEST, Reason.LOCK, Reason.PLATFORM, Reason.BASE, Reason.METADATA})
+_PENDING_ACTIONS = frozenset({Action.CREATE, Action.ARCHIVE})
+
+
+class Kind(Enum):
+    """How the registry differs from what was applied.
+
+    ``moved``: ``current`` names another record. ``missing``: content of the record is gone. ``tampered``: content is
+    not what its digest says. ``deleted``: nothing is left. ``foreign``: another manager registered over it.
+    ``recovered``: ``current`` alone is gone.
+    """
+
+    MOVED = "moved"
+    MISSING = "missing"
+    TAMPERED = "tampered"
+    DELETED = "deleted"
+    FOREIGN = "foreign"
+    RECOVERED = "recovered"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One difference: which environment, what of it, the digest that was applied and the one that is there."""
+
+    name: str
+    kind: Kind
+    path: str = "current"
+    expected: Digest | None = None
+    found: Digest | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DriftReport:
+    """Findings, sorted; names that are pending; and names that the registry said nothing about, with its reason."""
+
+    registry: str
+    findings: tuple[Finding, ...] = ()
+    pending: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
+    checked: int = 0
+
+    @property
+    def drifted(self) -> bool:
+        """Tell whether there is drift."""
+        return bool(self.findings)
+
+
+def drift(state: State, observed: Observed, plan: Plan) -> DriftReport:
+    """Compare what was last applied with what the registry holds; ``plan`` tells what is pending.
+
+    An empty state (lost, or never written) is no witness: then only each record's own content is judged. So is what a
+    run that was interrupted left behind.
+    """
+    names = sorted({*state.records, *observed.environments})
+    findings: list[Finding] = []
+    unreadable: list[tuple[str, str]] = []
+    for name in names:
+        seen = observed.environments.get(name, Unknown("the registry was not asked about it"))
+        if isinstance(seen, Denied) or (isinstance(seen, Unknown) and not seen.corrupt):
+            unreadable.append((name, seen.reason))
+        else:
+            findings.extend(_findings(name, seen, state, plan.manager))
+    return DriftReport(
+        registry=observed.registry,
+        findings=tuple(findings),
+        pending=tuple(sorted(pending(plan))),
+        unreadable=tuple(unreadable),
+        checked=len(names),
+    )
+
+
+def pending(plan: Plan) -> frozenset[str]:
+    """Name the environments for which git is ahead of the registry."""
+    return frozenset(
+        step.name
+        for step in plan.changes
+        if step.action in _PENDING_ACTIONS or any(change.reason in _PENDING_REASONS for change in step.changes)
+    )
+
+
+def _findings(name: str, seen: Observation, state: State, manager: str) -> Iterator[Finding]:
+    expected = state.records.get(name)
+    if isinstance(seen, Absent):
+        if expected is not None:
+            yield Finding(name=name, kind=Kind.DELETED, expected=expected, note="nothing is left of it")
+    elif isinstance(seen, Unknown):
+        yield Finding(name=name, kind=Kind.TAMPERED, expected=expected, note=seen.reason)
+    elif isinstance(seen, Present):
+        yield from _present_findings(name, seen, state, manager)
+
+
+def _present_findings(name: str, seen: Present, state: State, manager: str) -> Iterator[Finding]:
+    facts, expected = seen.record.facts, state.records.get(name)
+    if facts.manager != manager:
+        if expected is not None:
+            note = f"registered by {facts.manager}"
+            yield Finding(name=name, kind=Kind.FOREIGN, expected=expected, found=seen.digest, note=note)
+        return
+    if seen.recovered:
+        note = f"`current` is gone, version {facts.version} is the highest"
+        yield Finding(name=name, kind=Kind.RECOVERED, expected=expected, found=seen.digest, note=note)
+    elif state.records and seen.digest != expected and not _explained(seen, state, expected):
+        note = f"`current` names version {facts.version}" + ("" if expected else ", which no apply recorded")
+        yield Finding(name=name, kind=Kind.MOVED, expected=expected, found=seen.digest, note=note)
+    for kind, paths in ((Kind.TAMPERED, seen.tampered), (Kind.MISSING, seen.missing)):
+        for path in sorted(paths):
+            yield Finding(name=name, kind=kind, path=path, expected=_expected(seen, path))
+
+
+def _explained(seen: Present, state: State, expected: Digest | None) -> bool:
+    """Tell whether an apply that began and did not finish left this record."""
+    facts = seen.record.facts
+    if state.began is None or facts.commit != state.began:
+        return False
+    return state.began != state.finished or (expected is not None and facts.parent == expected)
+
+
+def _expected(seen: Present, path: str) -> Digest | None:
+    """Give the digest that a part of a record has to have; a tag of the record itself names the record."""
+    record = seen.record
+    parts = {str(platform): entry.digest for platform, entry in record.artifacts.items()}
+    parts |= {"lock": record.lock_entry.digest, "request": record.request_entry.digest}
+    parts |= {f"v{record.facts.version}": seen.digest, "current": seen.digest}
+    return parts.get(path)

@@ -1,0 +1,99 @@
+"""Drift for a terminal, as JSON, and as Markdown for an issue or a job summary."""
+
+from __future__ import annotations
+
+from reconciler.plan.drift import DriftReport, Finding, Kind
+from reconciler.reports.inert import inert, pad
+from reconciler.reports.markdown import LIMIT, code, fits, table
+from reconciler.reports.style import PLAIN, Style
+from reconciler.reports.wording import counted
+from reconciler.values.canonical import Json
+from reconciler.values.digest import Digest
+
+FORMAT_VERSION = 1
+_MEANING = {
+    Kind.MOVED: "moved",
+    Kind.MISSING: "content missing",
+    Kind.TAMPERED: "content changed",
+    Kind.DELETED: "deleted",
+    Kind.FOREIGN: "taken by another manager",
+    Kind.RECOVERED: "`current` gone",
+}
+
+
+def verdict(report: DriftReport) -> str:
+    """Say in one line whether there is drift, what is pending apart from it, and what could not be read."""
+    names = len({finding.name for finding in report.findings})
+    text = f"Drift: {counted(names, 'environment')} of {report.checked} drifted" if names else "No drift"
+    if report.pending:
+        text += f"; {len(report.pending)} pending in git"
+    if report.unreadable:
+        text += f"; {len(report.unreadable)} could not be read"
+    return text + "."
+
+
+def drift_text(report: DriftReport, style: Style = PLAIN) -> str:
+    """Write drift for a terminal, the verdict as the last line."""
+    lines = [style.paint(f"reconciler drift · registry {inert(report.registry, 60)}", "bold"), ""]
+    width = max((len(inert(finding.name, 40)) for finding in report.findings), default=0)
+    for finding in report.findings:
+        head = f"  ! {pad(inert(finding.name, 40), width)}  {_MEANING[finding.kind]}: {inert(finding.path, 48)}"
+        lines.append(style.paint(f"{head}  {inert(finding.note)}".rstrip(), "red"))
+        lines.append(f"      applied {_full(finding.expected)}")
+        lines.append(f"      found   {_full(finding.found)}")
+    lines += [f"  ? {inert(name)}  could not be read: {inert(reason)}" for name, reason in report.unreadable]
+    if report.pending:
+        lines.append(f"  pending, which is no drift: {', '.join(map(inert, report.pending))}")
+    return "\n".join([*lines, style.paint(verdict(report), "bold")]) + "\n"
+
+
+def drift_json(report: DriftReport) -> dict[str, Json]:
+    """Write drift as a JSON document."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "registry": report.registry,
+        "drifted": report.drifted,
+        "checked": report.checked,
+        "findings": [_finding_json(finding) for finding in report.findings],
+        "pending": list(report.pending),
+        "unreadable": [{"name": name, "reason": reason} for name, reason in report.unreadable],
+    }
+
+
+def drift_markdown(report: DriftReport, limit: int = LIMIT) -> str:
+    """Write drift as Markdown of at most ``limit`` bytes, the verdict first."""
+    head = f"### {verdict(report)}\n\nRegistry {code(report.registry)}\n"
+    rows = [
+        (
+            code(one.name, 40),
+            _MEANING[one.kind].replace("`", ""),
+            code(one.path, 48),
+            _code(one.expected),
+            _code(one.found),
+        )
+        for one in report.findings
+    ]
+    rows += [(code(name, 40), "could not be read", code(reason, 120), "", "") for name, reason in report.unreadable]
+    body = table(("Environment", "Drift", "What", "Applied", "Found"), rows, limit - len(head.encode()) - 200)
+    text = f"{head}\n{body}" if rows else head
+    waiting = f"\nPending, which is no drift: {', '.join(code(name) for name in report.pending)}\n"
+    return text + waiting if report.pending and fits(text + waiting, limit) else text
+
+
+def _finding_json(finding: Finding) -> dict[str, Json]:
+    return {
+        "name": finding.name,
+        "kind": finding.kind.value,
+        "path": finding.path,
+        "expected": None if finding.expected is None else str(finding.expected),
+        "found": None if finding.found is None else str(finding.found),
+        "note": finding.note,
+    }
+
+
+def _full(digest: Digest | None) -> str:
+    return "nothing" if digest is None else str(digest)
+
+
+def _code(digest: Digest | None) -> str:
+    return "" if digest is None else code(digest.short)
