@@ -32,7 +32,7 @@ def run_uv(uv: Uv, arguments: Sequence[str], *, variables: Mapping[str, str] | N
         raise BuildError(error.message, hint=error.hint) from error
     with tempfile.TemporaryDirectory(prefix="reconciler-uv-") as folder:
         return child.run(
-            [binary, *arguments, *uv.configuration()],
+            [binary, *uv.configuration(), *arguments],
             folder=Path(folder),
             environ={**uv.variables(), **own, **(variables or {})},
         )

@@ -26,7 +26,7 @@ def find_interpreter(uv: Uv, version: str) -> Path:
     """
     found = run_uv(
         uv,
-        ["python", "find", "--system", "--no-project", "--no-python-downloads", "--quiet", "--", f"cpython@{version}"],
+        ["python", "find", "--system", "--no-project", "--no-python-downloads", "--", f"cpython@{version}"],
         variables={"PATH": _search_path(uv.variables()["PATH"])},
     )
     path = found.stdout.strip()
