@@ -1,0 +1,85 @@
+"""An explanation for a terminal and as JSON."""
+
+from __future__ import annotations
+
+from reconciler.plan.document import change_to_json
+from reconciler.plan.explanation import ComponentView, Explanation
+from reconciler.reports.inert import inert, pad
+from reconciler.reports.style import PLAIN, Style
+from reconciler.reports.wording import change_symbol, change_text, value_text
+from reconciler.values.canonical import Json
+from reconciler.values.digest import Digest
+
+FORMAT_VERSION = 1
+
+
+def explain_text(explanation: Explanation, style: Style = PLAIN) -> str:
+    """Write an explanation: what is asked, what was filled in, what is registered, and the verdict as the last line."""
+    lines = [
+        style.paint(f"{inert(explanation.name)}  {inert(str(explanation.location))}", "bold"),
+        f"  request   {explanation.request}",
+        f"  lock      {explanation.lock_state}" + (f"  {explanation.lock}" if explanation.lock else ""),
+        f"  builder   {inert(explanation.builder)}",
+        f"  registry  {inert(explanation.seen)}",
+        "  components",
+        *(_component(view, style) for view in explanation.components),
+    ]
+    if explanation.filled:
+        width = max(len(path) for path in explanation.filled)
+        lines.append("  defaults that were filled in")
+        lines += [
+            f"    {pad(inert(path), width)}  {value_text(value, style.width)}"
+            for path, value in explanation.filled.items()
+        ]
+    lines += _why(explanation, style)
+    lines.append(style.paint(f"Verdict: {explanation.verdict}.", "bold"))
+    return "\n".join(lines) + "\n"
+
+
+def explain_json(explanation: Explanation) -> dict[str, Json]:
+    """Write an explanation as a JSON document."""
+    location = explanation.location
+    return {
+        "format_version": FORMAT_VERSION,
+        "name": explanation.name,
+        "location": {"path": location.path, "line": location.line, "column": location.column},
+        "request": str(explanation.request),
+        "recorded_request": _text(explanation.recorded_request),
+        "components": [
+            {"name": view.name, "digest": _text(view.digest), "recorded": _text(view.recorded), "same": view.same}
+            for view in explanation.components
+        ],
+        "defaults": dict(explanation.filled),
+        "lock": {"state": explanation.lock_state, "digest": _text(explanation.lock)},
+        "builder": explanation.builder,
+        "registered": explanation.seen,
+        "action": explanation.step.action.value,
+        "changes": [change_to_json(change) for change in explanation.step.changes],
+        "note": explanation.step.note,
+        "verdict": explanation.verdict,
+    }
+
+
+def _component(view: ComponentView, style: Style) -> str:
+    name, now = pad(inert(view.name), 12), _text(view.digest) or "gone"
+    if view.recorded is None:
+        return style.paint(f"    + {name}  {now}", "green")
+    if view.same:
+        return f"      {name}  {now}"
+    return style.paint(f"    ~ {name}  {now}  was {view.recorded.short}", "yellow")
+
+
+def _why(explanation: Explanation, style: Style) -> list[str]:
+    step = explanation.step
+    if not step.changes and not step.note:
+        return []
+    lines = [f"  action: {step.action.value}"]
+    for change in step.changes:
+        text = f"{change_symbol(change)} {change.reason.value} {inert(change.path)}"
+        place = f"  {inert(str(change.location))}" if change.location else ""
+        lines.append(f"    {text}  {change_text(change, style.width // 3)}{place}")
+    return [*lines, f"    {inert(step.note)}"] if step.note else lines
+
+
+def _text(digest: Digest | None) -> str | None:
+    return None if digest is None else str(digest)
