@@ -1,0 +1,110 @@
+"""Commands on what the repository declares: ``validate``, ``lock``, ``explain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli import options
+from reconciler.cli.wiring import Workspace, open_workspace, require, select
+from reconciler.errors import ManifestError, ReconcilerError, UsageError
+from reconciler.reconcile.gather import Declared
+
+
+@click.command(
+    epilog="\b\nExample:\n  reconciler validate\n  reconciler validate environments/training.yaml -o github\n"
+)
+@click.argument("files", nargs=-1)
+@options.directory
+@options.at
+@options.output("text", "json", "github")
+def validate_command(files: tuple[str, ...], directory: str | None, at: str | None, form: str) -> int:
+    """Check manifests, and report every problem of every file at once.
+
+    FILES are manifests, relative to the current folder; without any, all of the repository are checked.
+    """
+    from reconciler.reports.problems import render_github, render_json, render_text  # noqa: PLC0415  # start-up
+
+    declared = _declared(open_workspace(directory=directory, at=at), files)
+    render = {"text": render_text, "json": render_json, "github": render_github}[form]
+    click.echo(render(declared.problems), nl=False)
+    if declared.errors:
+        return ManifestError.exit_code
+    if form == "text":
+        valid = "1 manifest is valid" if declared.files == 1 else f"{declared.files} manifests are valid"
+        click.echo(valid)
+    return 0
+
+
+def _declared(workspace: Workspace, files: tuple[str, ...]) -> Declared:
+    if not files:
+        return workspace.declared
+    paths = tuple(dict.fromkeys(_inside(workspace, file) for file in files))
+    return workspace.declared_by(workspace.source, workspace.config, paths)
+
+
+def _inside(workspace: Workspace, file: str) -> str:
+    path = Path(file).absolute()
+    if not path.is_relative_to(workspace.root):
+        raise UsageError(f"{file} is outside of the repository {workspace.root}")
+    return path.relative_to(workspace.root).as_posix()
+
+
+@click.command(epilog="\b\nExample:\n  reconciler lock\n  reconciler lock training --upgrade-package numpy\n")
+@click.argument("names", nargs=-1)
+@options.tag
+@options.directory
+@options.registry
+@click.option("--upgrade", is_flag=True, help="Let every package move to its newest release.")
+@click.option("-P", "--upgrade-package", "upgraded", multiple=True, metavar="NAME", help="Let this package move.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 where a lock is missing or out of date.")
+def lock_command(  # noqa: PLR0913  # one argument an option
+    names: tuple[str, ...],
+    tags: tuple[str, ...],
+    directory: str | None,
+    registry: str | None,
+    *,
+    upgrade: bool,
+    upgraded: tuple[str, ...],
+    check: bool,
+) -> int:
+    """Resolve packages, and write NAME.lock.json beside each manifest.
+
+    Only what must move moves: the lock that is there, or that of the registered record, is kept where it can be.
+    Without NAMES all environments are locked.
+    """
+    from reconciler.cli import locking  # noqa: PLC0415  # start-up
+
+    workspace = open_workspace(directory=directory, registry=registry)
+    chosen = select(workspace.desired, names, tags)
+    desired = [item for item in workspace.desired if chosen is None or item.name in chosen]
+    if check:
+        return locking.check(desired)
+    if upgrade and upgraded:
+        raise UsageError("--upgrade moves every package already", hint="leave --upgrade-package away")
+    moving = None if upgrade else frozenset(upgraded)
+    return locking.lock(workspace, desired, moving)
+
+
+@click.command(epilog="\b\nExample:\n  reconciler explain training\n")
+@click.argument("name")
+@options.directory
+@options.at
+@options.registry
+@options.output("text", "json")
+def explain_command(name: str, directory: str | None, at: str | None, registry: str | None, form: str) -> int:
+    """Show what NAME's identity is made of, and why it would or would not be built again."""
+    from reconciler.cli.planning import Wishes, derive  # noqa: PLC0415  # start-up
+    from reconciler.plan.explain import explanation  # noqa: PLC0415  # the same
+    from reconciler.reports.explain import explain_json, explain_text  # noqa: PLC0415  # the same
+
+    workspace = open_workspace(directory=directory, at=at, registry=registry)
+    desired = require(workspace.desired, name)
+    derived = derive(workspace, Wishes(names=frozenset({name})))
+    step = next((step for step in derived.plan.steps if step.name == name), None)
+    if step is None:
+        raise ReconcilerError(f"no step was planned for {name}")
+    found = explanation(desired, derived.observed.environments[name], step)
+    click.echo(explain_text(found, options.style()) if form == "text" else explain_json(found), nl=False)
+    return 0

@@ -1,0 +1,111 @@
+"""From a workspace to a plan: what ``plan``, ``apply``, ``drift`` and ``explain`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from reconciler.cli.wiring import Workspace
+from reconciler.errors import UsageError
+from reconciler.plan.change import Plan, Policy
+from reconciler.plan.drift import DriftReport, drift
+from reconciler.plan.observed import Observed
+from reconciler.plan.planner import plan
+from reconciler.plan.state import State
+from reconciler.ports import Progress
+from reconciler.reconcile.gather import known_names, manifest_paths
+from reconciler.reconcile.ledger import read_state_if_whole
+from reconciler.reconcile.observe import Depth, observe
+from reconciler.reconcile.supposed import as_if_applied
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wishes:
+    """What the command line asks of a plan."""
+
+    names: frozenset[str] | None = None
+    refresh: frozenset[str] = frozenset()
+    locked: bool = False
+    max_deletes: int | None = None
+    adopt: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Derived:
+    """A plan with what it was derived from."""
+
+    plan: Plan
+    policy: Policy
+    observed: Observed
+    state: State
+
+
+def derive(workspace: Workspace, wishes: Wishes) -> Derived:
+    """Gather and decide; any manifest that is invalid raises all that is wrong."""
+    desired = workspace.desired
+    policy = policy_of(workspace, wishes)
+    state = read_state_if_whole(workspace.registry, workspace.manager)
+    observed = workspace.observed(state.records)
+    return Derived(
+        plan=plan(desired, observed, policy, workspace.revision),
+        policy=policy,
+        observed=observed,
+        state=state,
+    )
+
+
+def policy_of(workspace: Workspace, wishes: Wishes) -> Policy:
+    """Join what the command line asks with what ``reconciler.yaml`` says."""
+    policies = workspace.config.policies
+    return Policy(
+        manager=workspace.manager,
+        whole=wishes.names is None,
+        names=wishes.names,
+        refresh=wishes.refresh,
+        locked=wishes.locked or policies.locked,
+        max_deletes=policies.max_deletes if wishes.max_deletes is None else wishes.max_deletes,
+        removal=policies.removal,
+        adopt=wishes.adopt,
+    )
+
+
+def compare(workspace: Workspace, base: str, wishes: Wishes) -> Derived:
+    """Plan what lies between a commit and what is read now, without asking a registry."""
+    source = workspace.source_at(base)
+    config = workspace.config_of(source)
+    before = workspace.declared_by(source, config, manifest_paths(source, config.manifests))
+    before.require_valid()
+    policy = replace(policy_of(workspace, wishes), manager=workspace.manager)
+    observed = as_if_applied(before.desired, workspace.manager, f"commit {base}")
+    return Derived(
+        plan=plan(workspace.desired, observed, policy, workspace.revision),
+        policy=policy,
+        observed=observed,
+        state=State(manager=workspace.manager),
+    )
+
+
+def look_for_drift(workspace: Workspace, names: Sequence[str], *, deep: bool) -> DriftReport:
+    """Compare the registry with what was last applied."""
+    state = read_state_if_whole(workspace.registry, workspace.manager)
+    every = {*known_names(workspace.registry, state.records), *(item.name for item in workspace.declared.desired)}
+    unknown = [name for name in names if name not in every]
+    if unknown:
+        raise UsageError(f"no environment `{unknown[0]}` is declared or registered")
+    wanted = sorted(names or every)
+    depth = Depth.BLOBS if deep else Depth.MANIFESTS
+    found = dict(workspace.executor.map(lambda name: observe(workspace.registry, name, depth=depth), wanted))
+    observed = Observed(registry=workspace.registry.address, environments=found)
+    chosen = frozenset(names) or None
+    policy = policy_of(workspace, Wishes(names=chosen))
+    desired = [item for item in workspace.declared.desired if chosen is None or item.name in chosen]
+    if names:
+        state = replace(state, records={name: state.records[name] for name in names if name in state.records})
+    return drift(state, observed, plan(desired, observed, policy, workspace.revision))
+
+
+class Quiet:
+    """A reporter that shows nothing."""
+
+    def report(self, progress: Progress) -> None:
+        """Show nothing."""

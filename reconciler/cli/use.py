@@ -1,0 +1,93 @@
+"""The command that uses an environment: ``run``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from reconciler.cli import options
+from reconciler.cli.wiring import FOLDER, Workspace, open_workspace
+from reconciler.errors import BuildError, UsageError
+from reconciler.ports import Run
+from reconciler.reconcile.inspect import Entry, get
+from reconciler.reconcile.observe import read_bodies
+from reconciler.record import Bodies
+from reconciler.values.canonical import Json
+from reconciler.values.expansion import expand
+from reconciler.values.platform import Platform
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": False},
+    epilog="\b\nExample:\n  reconciler run training -- train.py --epochs 3\n"
+    "  reconciler run training:2 --source src -- python -m risk.train\n",
+)
+@click.argument("reference", metavar="NAME[:VERSION]")
+@click.option("--source", metavar="DIR", default=".", help="The folder to run in (default: here).")
+@options.directory
+@options.registry
+@click.argument("command", nargs=-1, required=True, metavar="-- SCRIPT.py|COMMAND [ARGS]...")
+def run_command(
+    reference: str, source: str, directory: str | None, registry: str | None, command: tuple[str, ...]
+) -> int:
+    """Run a script or a command in a registered environment, which is made first where this machine lacks it.
+
+    A first word that ends in .py goes to the environment's Python; anything else is a command. Signals and the exit
+    status are the command's own.
+    """
+    from reconciler.clients.virtualenv import VirtualEnvironments  # noqa: PLC0415  # start-up
+    from reconciler.runners.table import RUNNERS  # noqa: PLC0415  # the same
+
+    wanted = options.reference(reference)
+    workspace = open_workspace(directory=directory, registry=registry)
+    entry = get(workspace.registry, wanted)
+    builder = entry.record.facts.builder
+    if builder not in RUNNERS:
+        raise BuildError(f"{wanted} was made by the {builder} builder, which this version can't run")
+    runner = RUNNERS[builder](VirtualEnvironments.at(workspace.root / FOLDER))
+    return runner.run(_run(workspace, entry, command, Path(source)))
+
+
+def _run(workspace: Workspace, entry: Entry, command: tuple[str, ...], folder: Path) -> Run:
+    from reconciler.clients.interpreter import this_platform  # noqa: PLC0415  # start-up
+
+    facts = entry.record.facts
+    if not folder.is_dir():
+        raise UsageError(f"--source: no folder {folder}")
+    platform = this_platform()
+    bodies = read_bodies(workspace.registry, facts.name, entry.record)
+    if platform not in bodies.lock.platforms:
+        known = ", ".join(str(item) for item in sorted(bodies.lock.platforms))
+        raise BuildError(
+            f"{facts.name} v{facts.version} is for {known}, this machine is {platform}",
+            hint="add it to the manifest's `platforms`",
+        )
+    return _filled(entry, bodies, platform, command, folder.resolve())
+
+
+def _filled(entry: Entry, bodies: Bodies, platform: Platform, command: tuple[str, ...], folder: Path) -> Run:
+    python = _mapping(bodies.components.get("python"))
+    path = python.get("interpreter_path")
+    return Run(
+        name=entry.record.facts.name,
+        key=entry.record.build_keys[platform],
+        request=entry.record.facts.request,
+        lock=bodies.lock.platforms[platform],
+        platform=platform,
+        command=command,
+        folder=folder,
+        variables=_variables(_mapping(bodies.components.get("variables"))),
+        interpreter_path=path if isinstance(path, str) else None,
+    )
+
+
+def _mapping(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
+def _variables(written: Mapping[str, Json]) -> dict[str, str]:
+    """Expand ``${VAR}`` from the caller's own environment, at the last moment and nowhere else."""
+    return {name: expand(str(text), os.environ) for name, text in written.items()}

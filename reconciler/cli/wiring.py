@@ -1,0 +1,238 @@
+"""Which adapters stand behind the ports: chosen here, from the command line, the environment and ``reconciler.yaml``.
+
+Adapters are imported where they are made, so that a command loads only what it uses.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from reconciler.errors import UsageError
+from reconciler.manifest.config import Config, parse_config
+from reconciler.manifest.desired import Desired
+from reconciler.plan.observed import Observed
+from reconciler.ports import Cache, Executor, History, Registry, Reporter, Source
+from reconciler.reconcile.gather import Declared, Reading, declare, known_names, manifest_paths, survey
+from reconciler.reconcile.means import Means
+from reconciler.values.commit import Revision
+
+CONFIG = "reconciler.yaml"
+FOLDER = ".reconciler"
+DEFAULT_REGISTRY = f"{FOLDER}/registry"
+WORKERS = 4
+"""How many environments are worked on at once: each is mostly waiting for an index or a disk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A repository of manifests, and everything that a command needs to work on it.
+
+    ``at`` reads the manifests of a commit instead of the working tree. ``registry_option`` is what the command line
+    says, over ``RECONCILER_REGISTRY`` and ``reconciler.yaml``.
+    """
+
+    root: Path
+    at: str | None = None
+    registry_option: str | None = None
+
+    @cached_property
+    def source(self) -> Source:
+        """Where manifests are read from."""
+        return self.source_at(self.at)
+
+    def source_at(self, revision: str | None) -> Source:
+        """Read the working tree, or a commit's own objects."""
+        if revision is None:
+            from reconciler.sources.tree import WorkingTree  # noqa: PLC0415  # only one source is used
+
+            return WorkingTree(self.root)
+        from reconciler.sources.git import CommitSource  # noqa: PLC0415  # only `--at` and `--base` pay
+
+        return CommitSource(self.root, revision)
+
+    @cached_property
+    def history(self) -> History:
+        """What git knows."""
+        from reconciler.sources.git import GitHistory  # noqa: PLC0415  # `validate` needs no git
+
+        return GitHistory(self.root)
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration, all defaults where there is none."""
+        return self.config_of(self.source)
+
+    @staticmethod
+    def config_of(source: Source) -> Config:
+        """Read ``reconciler.yaml`` of a source."""
+        from reconciler.sources.schemas import read_schema  # noqa: PLC0415  # only commands on a repository
+
+        there = any(entry.path == CONFIG for entry in source.entries(""))
+        data = source.read(CONFIG) if there else None
+        return parse_config(data, CONFIG, read_schema("config")) if data is not None else Config()
+
+    @cached_property
+    def revision(self) -> Revision:
+        """The commit that is read, and whether files differ from it."""
+        if self.at is not None:
+            from reconciler.sources.git import commit_of  # noqa: PLC0415  # only `--at` pays
+
+            return Revision(commit=commit_of(self.root, self.at), origin=None)
+        return self.history.revision((self.config.manifests, CONFIG))
+
+    @cached_property
+    def address(self) -> str:
+        """The registry's address: the command line, the environment, the branch's, the configured one."""
+        chosen = self.registry_option or os.environ.get("RECONCILER_REGISTRY")
+        if chosen:
+            return chosen
+        if self.config.branches:
+            branch = self.revision.branch
+            if branch is not None and branch in self.config.branches:
+                return self.config.branches[branch]
+        return self.config.registry
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry."""
+        from reconciler.registries.table import open_registry  # noqa: PLC0415  # `validate` needs none
+
+        return open_registry(self.address, self.root)
+
+    @property
+    def local(self) -> bool:
+        """Tell whether the registry is this clone's own folder."""
+        return self.address == DEFAULT_REGISTRY
+
+    @cached_property
+    def manager(self) -> str:
+        """Who registers: the configured name, else the origin and the manifests' folder.
+
+        The clone's own folder has one manager whatever the origin is called, so that adding a remote changes nothing.
+        """
+        if self.config.manager:
+            return self.config.manager
+        origin = None if self.local else self.revision.origin
+        return f"{origin or 'local'}#{self.config.manifests}"
+
+    @cached_property
+    def cache(self) -> Cache:
+        """Derived values."""
+        from reconciler.store.cache import FileCache  # noqa: PLC0415  # `list` needs none
+
+        return FileCache(self.root / FOLDER / "cache")
+
+    @cached_property
+    def executor(self) -> Executor:
+        """Who works side by side."""
+        from reconciler.executors.threads import Threads  # noqa: PLC0415  # `validate` needs none
+
+        return Threads(WORKERS)
+
+    def judge(self, desired: Desired) -> Desired:
+        """Say which builder makes an environment, or why none of this version can."""
+        from reconciler.builders.table import choose, refusal  # noqa: PLC0415  # `list` needs none
+
+        return replace(desired, builder=choose(desired.manifest), refusal=refusal(desired))
+
+    # -- gathering ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """Every manifest of the repository."""
+        return manifest_paths(self.source, self.config.manifests)
+
+    @cached_property
+    def declared(self) -> Declared:
+        """Everything that the repository declares, valid or not."""
+        return self.declared_by(self.source, self.config, self.paths)
+
+    def declared_by(self, source: Source, config: Config, paths: Sequence[str]) -> Declared:
+        """Read these manifests from this source."""
+        from reconciler.sources.schemas import read_schema  # noqa: PLC0415  # only commands on a repository
+
+        reading = Reading(
+            source=source, config=config, schema=read_schema("environment"), cache=self.cache, judge=self.judge
+        )
+        return declare(reading, paths)
+
+    @cached_property
+    def desired(self) -> tuple[Desired, ...]:
+        """Every environment; any that is invalid raises all that is wrong."""
+        self.declared.require_valid()
+        return self.declared.desired
+
+    def observed(self, recorded: Iterable[str]) -> Observed:
+        """Look at what is declared and at what else the registry holds."""
+        names = known_names(self.registry, recorded)
+        return survey(self.registry, self.desired, names, self.executor)
+
+    # -- acting -------------------------------------------------------------------------------------------------
+
+    def means(self, reporter: Reporter) -> Means:
+        """Bring together what applying works with."""
+        from reconciler.builders.table import BUILDERS  # noqa: PLC0415  # only `apply` builds
+        from reconciler.clients.virtualenv import VirtualEnvironments  # noqa: PLC0415  # the same
+        from reconciler.resolvers.table import open_resolvers  # noqa: PLC0415  # the same
+
+        environments = VirtualEnvironments.at(self.root / FOLDER)
+        return Means(
+            registry=self.registry,
+            builders={name: make(environments) for name, make in BUILDERS.items()},
+            resolvers=open_resolvers(self.root, self.index_addresses),
+            executor=self.executor,
+            reporter=reporter,
+        )
+
+    @property
+    def index_addresses(self) -> dict[str, str]:
+        """The package indexes that the configuration names, alias to address."""
+        return {alias: source.url for alias, source in self.config.indexes.items()}
+
+
+def open_workspace(*, directory: str | None, at: str | None = None, registry: str | None = None) -> Workspace:
+    """Find the repository: the nearest folder upwards with ``reconciler.yaml``, ``.git`` or ``environments``."""
+    start = Path(directory) if directory else Path()
+    if not start.is_dir():
+        raise UsageError(f"no folder {start}")
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if any((folder / mark).exists() for mark in (CONFIG, ".git")):
+            return Workspace(root=folder, at=at, registry_option=registry)
+    return Workspace(root=start, at=at, registry_option=registry)
+
+
+def select(desired: Sequence[Desired], names: Sequence[str], tags: Sequence[str]) -> frozenset[str] | None:
+    """Choose environments by name and by tag (``KEY=VALUE``); none where nothing was asked."""
+    if not names and not tags:
+        return None
+    known = {item.name for item in desired}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no environment `{name}` is declared{_close(name, known)}")
+    wanted = set(names)
+    for tag in tags:
+        key, separator, value = tag.partition("=")
+        if not separator:
+            raise UsageError(f"`{tag}` is no tag", hint="write KEY=VALUE")
+        wanted |= {item.name for item in desired if item.manifest.tags.get(key) == value}
+    return frozenset(wanted)
+
+
+def _close(name: str, known: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415  # only a mistyped name pays
+
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f", did you mean `{close[0]}`?" if close else ""
+
+
+def require(desired: Sequence[Desired], name: str) -> Desired:
+    """Find one declared environment by its name."""
+    for item in desired:
+        if item.name == name:
+            return item
+    raise UsageError(f"no environment `{name}` is declared{_close(name, [item.name for item in desired])}")
