@@ -256,6 +256,21 @@ def test_a_file_and_a_field_whose_names_try_to_inject_stay_inert(project: Projec
     _assert_inert(result)
 
 
+@pytest.mark.parametrize(
+    ("branch", "trace"),
+    [("$(touch pwned)", "a file"), ('"; touch pwned; #', "a file"), ("a\n::add-mask::a", "a command")],
+)
+def test_an_injection_into_a_careless_workflow_is_seen(project: Project, branch: str, trace: str) -> None:
+    workflow = project.clone / ".github" / "workflows" / "plan.yml"
+    careless = 'run: echo "${{ github.head_ref }}"'
+    workflow.write_text(workflow.read_text().replace("run: python -m pip install --quiet .", careless))
+    result = project.propose("A careless workflow", branch=branch)
+    seen = "a file" if list(result.folder.rglob("*pwned*")) else "a command" if _COMMAND.search(result.log) else None
+    assert seen == trace
+    with pytest.raises(AssertionError):
+        _assert_inert(result)
+
+
 def test_an_action_that_the_runner_does_not_know_fails(project: Project) -> None:
     workflow = project.clone / ".github" / "workflows" / "plan.yml"
     workflow.write_text(workflow.read_text().replace("actions/setup-python@", "somebody/setup-python@"))
