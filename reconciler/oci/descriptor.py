@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from reconciler.oci.document import parse_object
 from reconciler.values.canonical import Json
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
@@ -52,6 +53,11 @@ class Content:
     def digest(self) -> Digest:
         """The digest of the bytes."""
         return Digest.of(self.data)
+
+    @cached_property
+    def document(self) -> dict[str, Json]:
+        """The bytes read strictly as a JSON object, not to be changed; what is none is a ValueError."""
+        return parse_object(self.data)
 
     def describe(self, *, platform: Platform | None = None, annotations: Mapping[str, str] | None = None) -> Descriptor:
         """Describe the content."""

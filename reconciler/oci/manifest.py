@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from reconciler.errors import CorruptError
 from reconciler.oci import media
 from reconciler.oci.descriptor import Content, Descriptor
-from reconciler.oci.document import as_array, as_integer, as_object, as_text, as_texts, parse_object, refuse_lookalikes
+from reconciler.oci.document import as_array, as_integer, as_object, as_text, as_texts, refuse_lookalikes
 from reconciler.values.canonical import Json, to_canonical
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
@@ -116,16 +116,18 @@ def parse_descriptor(value: object, path: str) -> Descriptor:
     )
 
 
-def media_type_of(content: bytes) -> str | None:
-    """Tell what a manifest says that it is, by its field or else its form; none where it is no manifest."""
-    try:
-        value = parse_object(content)
-    except ValueError:
-        return None
-    found = value.get("mediaType")
+def parse_manifest(data: bytes) -> Content:
+    """Take bytes for the manifest or index that they say to be, by field or else by form; a ValueError where none."""
+    content = Content(media_type=media.INDEX, data=data)
+    found = content.document.get("mediaType")
     if found is None:
-        found = media.INDEX if "manifests" in value else media.MANIFEST if "config" in value else None
-    return found if isinstance(found, str) and found in media.INDEXES | media.MANIFESTS else None
+        fields = content.document.keys()
+        found = media.INDEX if "manifests" in fields else media.MANIFEST if "layers" in fields else None
+    if found == media.INDEX:
+        return content
+    if not isinstance(found, str) or found not in media.INDEXES | media.MANIFESTS:
+        raise ValueError(f"mediaType: {str(found)[:80]!r}")
+    return Content(media_type=found, data=data)
 
 
 def references(content: Content) -> Iterable[Descriptor]:
@@ -145,7 +147,7 @@ def _to_content(media_type: str, value: dict[str, Json], annotations: Mapping[st
 def _parse(content: Content, allowed: frozenset[str], kind: str) -> dict[str, Json]:
     if content.media_type not in allowed:
         raise ValueError(f"{content.media_type[:80]} is not {kind}")
-    value = parse_object(content.data)
+    value = content.document
     refuse_lookalikes(value, _DOCUMENT_FIELDS, kind)
     if as_integer(value.get("schemaVersion"), "schemaVersion") != _SCHEMA_VERSION:
         raise ValueError(f"schemaVersion: {value['schemaVersion']} instead of {_SCHEMA_VERSION}")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from reconciler.errors import CorruptError, RegistryError
 from reconciler.oci.descriptor import Content, Descriptor
-from reconciler.oci.manifest import media_type_of, references
+from reconciler.oci.manifest import parse_manifest, references
 from reconciler.values.digest import Digest
 from reconciler.values.names import refusal
 
@@ -53,12 +53,15 @@ def manifest_of(data: bytes, digest: Digest, repository: str, descriptor: Descri
 
     Anything else is a CorruptError.
     """
-    found = media_type_of(data)
-    if found is None:
-        raise CorruptError(f"{repository}: {digest} is neither an image index nor an image manifest")
-    if descriptor is not None and (found, len(data)) != (descriptor.media_type, descriptor.size):
+    try:
+        content = parse_manifest(data)
+    except ValueError as error:
         raise CorruptError(
-            f"{repository}: {digest} is {found} of {len(data)} bytes, and is described as"
+            f"{repository}: {digest} is neither an image index nor an image manifest: {error}"
+        ) from error
+    if descriptor is not None and (content.media_type, len(data)) != (descriptor.media_type, descriptor.size):
+        raise CorruptError(
+            f"{repository}: {digest} is {content.media_type} of {len(data)} bytes, and is described as"
             f" {descriptor.media_type} of {descriptor.size}"
         )
-    return Content(media_type=found, data=data)
+    return content

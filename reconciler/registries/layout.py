@@ -12,7 +12,7 @@ folder with something missing or broken in it is a CorruptError, never an empty 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from reconciler.errors import CorruptError, NotFoundError
@@ -136,11 +136,9 @@ class LayoutRegistry:
             self._sweep(repository)
             yield
 
-    @contextmanager
-    def _open(self, repository: str) -> Iterator[OpenedLayout | None]:
+    def _open(self, repository: str) -> AbstractContextManager[OpenedLayout | None]:
         check_repository(repository)
-        with open_layout(self._folder / repository) as layout:
-            yield layout
+        return open_layout(self._folder / repository)
 
     @contextmanager
     def _index_lock(self, repository: str) -> Iterator[None]:

@@ -6,9 +6,10 @@ Its folders are held open and nothing in it is reached through a link, so that n
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,8 +18,8 @@ from reconciler.errors import CorruptError
 from reconciler.oci.descriptor import Descriptor
 from reconciler.oci.document import MAX_MANIFEST
 from reconciler.registries.index import LAYOUT, MAX_INDEX, LayoutIndex, check_layout, empty_index, parse_layout_index
-from reconciler.store.durable import disk_errors, make_folders, rename_folder, write_file
-from reconciler.store.reading import iterate_plain, open_folder, read_plain, size_of
+from reconciler.store.durable import disk_errors, make_folders, rename_folder, store_error, write_file
+from reconciler.store.reading import FOLDER_FLAGS, iterate_plain, read_plain, size_of
 from reconciler.values.digest import Digest
 
 _NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENXIO, errno.EFBIG})
@@ -41,15 +42,14 @@ class OpenedLayout:
 
     def index(self) -> LayoutIndex:
         """Read which tags there are; anything broken is a CorruptError."""
-        with _believing(self.path / "oci-layout", self.path):
+        with _Believing(self.path, "oci-layout"):
             check_layout(read_plain("oci-layout", parent=self.folder, limit=MAX_MANIFEST))
-        with _believing(self.path / "index.json", self.path):
+        with _Believing(self.path, "index.json"):
             return parse_layout_index(read_plain("index.json", parent=self.folder, limit=MAX_INDEX))
 
     def manifest(self, digest: Digest) -> bytes | None:
         """Give a manifest's bytes, hashed, none where it is not there."""
-        path = self.path / "blobs" / "sha256" / digest.hex
-        with _believing(path, None):
+        with _Believing(self.path, f"blobs/sha256/{digest.hex}", whole=False):
             try:
                 data = read_plain(digest.hex, parent=self.blobs, limit=MAX_MANIFEST)
             except FileNotFoundError:
@@ -60,9 +60,8 @@ class OpenedLayout:
 
     def blob(self, descriptor: Descriptor) -> Iterator[bytes]:
         """Stream a blob; more or less than its size, or another hash, is a CorruptError."""
-        path = self.path / "blobs" / "sha256" / descriptor.digest.hex
         left, hashed = descriptor.size, sha256()
-        with _believing(path, None):
+        with _Believing(self.path, f"blobs/sha256/{descriptor.digest.hex}", whole=False):
             for chunk in iterate_plain(descriptor.digest.hex, parent=self.blobs):
                 left -= len(chunk)
                 if left < 0:
@@ -81,22 +80,29 @@ class OpenedLayout:
 @contextmanager
 def open_layout(path: Path) -> Iterator[OpenedLayout | None]:
     """Open the layout at ``path``; none where nothing at all is there, a CorruptError where it is no layout."""
-    with ExitStack() as opened:
-        with _believing(path, path):
-            try:
-                folder = opened.enter_context(open_folder(str(path)))
-            except FileNotFoundError:
-                if path.parent.is_symlink() and not path.parent.exists():
-                    raise
-                folder = None
-        if folder is None:
+    opened: list[int] = []
+    try:
+        if not _open_top(path, opened):
             yield None
             return
-        with _believing(path / "blobs", path):
-            above = opened.enter_context(open_folder("blobs", parent=folder))
-        with _believing(path / "blobs" / "sha256", path):
-            blobs = opened.enter_context(open_folder("sha256", parent=above))
-        yield OpenedLayout(path=path, folder=folder, blobs=blobs)
+        for name, at in (("blobs", "blobs"), ("sha256", "blobs/sha256")):
+            with _Believing(path, at):
+                opened.append(os.open(name, FOLDER_FLAGS, dir_fd=opened[-1]))
+        yield OpenedLayout(path=path, folder=opened[0], blobs=opened[-1])
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _open_top(path: Path, opened: list[int]) -> bool:
+    with _Believing(path, ""):
+        try:
+            opened.append(os.open(path, FOLDER_FLAGS))
+        except FileNotFoundError:
+            if path.parent.is_symlink() and not path.parent.exists():
+                raise
+            return False
+    return True
 
 
 def make_layout(path: Path) -> None:
@@ -110,21 +116,33 @@ def make_layout(path: Path) -> None:
     rename_folder(unfinished, path)
 
 
-@contextmanager
-def _believing(path: Path, layout: Path | None) -> Iterator[None]:
-    """Turn what is wrong with a file's form (OSError, ValueError) into a CorruptError; other OSErrors: StoreError.
+class _Believing:
+    """Turns what is wrong with a file's form (OSError, ValueError) into a CorruptError; other OSErrors: StoreError.
 
-    ``layout`` is given where the whole layout can't be used.
+    ``whole`` says that with this file the whole layout can't be used. A class, since it stands around every read.
     """
-    with disk_errors(path, "read"):
-        try:
-            yield
-        except ValueError as error:
-            raise CorruptError(f"{path}: {error}", hint=_hint(layout)) from error
-        except OSError as error:
-            if error.errno not in _NO_FILE:
-                raise
-            raise CorruptError(f"{path}: {_FORMS.get(error.errno or 0, error.strerror)}", hint=_hint(layout)) from error
+
+    __slots__ = ("_layout", "_name", "_whole")
+
+    def __init__(self, layout: Path, name: str, *, whole: bool = True) -> None:
+        self._layout = layout
+        self._name = name
+        self._whole = whole
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, (OSError, ValueError)):
+            return
+        path = self._layout / self._name
+        if isinstance(error, ValueError):
+            reason = str(error)
+        elif error.errno in _NO_FILE:
+            reason = _FORMS.get(error.errno or 0, error.strerror or "")
+        else:
+            raise store_error(error, path, "read") from error
+        raise CorruptError(f"{path}: {reason}", hint=_hint(self._layout if self._whole else None)) from error
 
 
 def _hint(layout: Path | None) -> str:

@@ -41,9 +41,14 @@ def disk_errors(path: Path, action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        hint = _REMEDIES.get(error.errno or 0, "check the path and run again")
-        raise StoreError(f"can't {action} {path}: {reason}", hint=hint) from error
+        raise store_error(error, path, action) from error
+
+
+def store_error(error: OSError, path: Path, action: str) -> StoreError:
+    """Say what the disk refused, in one line with the path and a remedy."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    hint = _REMEDIES.get(error.errno or 0, "check the path and run again")
+    return StoreError(f"can't {action} {path}: {reason}", hint=hint)
 
 
 def write_file(path: Path, data: bytes) -> None:

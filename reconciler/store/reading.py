@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _CHUNK = 1 << 20
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @contextmanager
 def open_folder(path: str, *, parent: int | None = None) -> Iterator[int]:
     """Open a folder that is no link, below ``parent`` where it is given; else an OSError."""
-    descriptor = os.open(path, _FOLDER, dir_fd=parent)
+    descriptor = os.open(path, FOLDER_FLAGS, dir_fd=parent)
     try:
         yield descriptor
     finally:
@@ -30,7 +30,10 @@ def read_plain(name: str, *, parent: int, limit: int) -> bytes:
         size = _plain_size(file)
         if size > limit:
             raise OSError(errno.EFBIG, f"larger than {limit} bytes")
+        # One byte more than there should be tells, without another read, that this is all.
         data = os.read(file, size + 1)
+        if len(data) == size:
+            return data
         while len(data) <= limit and (more := os.read(file, min(limit + 1 - len(data), _CHUNK))):
             data += more
     finally:
