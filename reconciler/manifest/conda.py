@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from reconciler.errors import ManifestError
+from reconciler.manifest.document import Mapping, Node, Place, Scalar, Sequence, parse_document
 from reconciler.manifest.problem import Problem
+from reconciler.manifest.requirements import split_lines
 from reconciler.values.location import Location
 
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.+-]*", re.ASCII)
@@ -47,6 +50,100 @@ def parse_match(text: str) -> str:
 
 
 def parse_conda_file(data: bytes, path: str) -> CondaFile:
-    """Read an environment file; every fault is among the problems, with its line."""
-    del data
-    return CondaFile(problems=(Problem(Location(path), "conda environment files can't be read yet"),))
+    """Read an environment file; every fault is among the problems, with its line.
+
+    Its own ``name`` and ``prefix`` say where conda would put it and are passed over. Comments that select a platform
+    (``# [linux]``) are comments here, as they are for conda in these files.
+    """
+    try:
+        document = parse_document(data, path)
+    except ManifestError as error:
+        found = tuple(item for item in error.problems if isinstance(item, Problem))
+        return CondaFile(problems=found or (Problem(Location(path), error.message),))
+    reading = _Reading(path, list(document.problems))
+    if not isinstance(document.root, Mapping):
+        reading.refuse(Place(1, 1), "not a conda environment: it is no mapping", "write channels: and dependencies:")
+    else:
+        reading.take(document.root)
+    return CondaFile(
+        channels=tuple(dict.fromkeys(reading.channels)),
+        dependencies=tuple(reading.dependencies),
+        pip=tuple(reading.pip),
+        problems=tuple(reading.problems),
+    )
+
+
+_PASSED_OVER = frozenset(["name", "prefix"])
+_KEYS_REFUSED = {
+    "variables": ("variables of a conda file are not taken", "write them under environment_variables in the manifest"),
+    "platforms": ("platforms of a conda file are not taken", "write them under platforms in the manifest"),
+    "category": ("categories are not used", "put the dependencies into one file"),
+}
+
+
+class _Reading:
+    """Takes a file's nodes apart."""
+
+    def __init__(self, path: str, problems: list[Problem]) -> None:
+        self.problems = problems
+        self.channels: list[str] = []
+        self.dependencies: list[str] = []
+        self.pip: list[tuple[str, Location]] = []
+        self._path = path
+
+    def refuse(self, place: Place, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(Location(self._path, place.line, place.column), message, hint))
+
+    def take(self, root: Mapping) -> None:
+        if not any(key.text in ("dependencies", "channels") for key, _ in root.entries):
+            self.refuse(root.place, "not a conda environment: no dependencies", "write channels: and dependencies:")
+            return
+        for key, node in root.entries:
+            if key.text == "channels":
+                self._channels(node)
+            elif key.text == "dependencies":
+                self._dependencies(node)
+            elif key.text not in _PASSED_OVER:
+                unknown = (f"{ascii(key.text)[:60]} is no key of a conda environment", "remove it")
+                self.refuse(key.place, *_KEYS_REFUSED.get(key.text, unknown))
+
+    def _items(self, node: Node, what: str) -> tuple[Node, ...]:
+        if isinstance(node, Sequence):
+            return node.items
+        if not (isinstance(node, Scalar) and node.is_null):
+            self.refuse(node.place, f"{what} is not a list", "write one entry a line, each after a dash")
+        return ()
+
+    def _channels(self, node: Node) -> None:
+        for item in self._items(node, "channels"):
+            if not isinstance(item, Scalar) or item.is_null:
+                self.refuse(item.place, "a channel is a name", CHANNEL_HINT)
+            elif _CHANNEL.fullmatch(item.text) is None:
+                self.refuse(item.place, "a channel is named by alias, not by address or path", CHANNEL_HINT)
+            else:
+                self.channels.append(item.text)
+
+    def _dependencies(self, node: Node) -> None:
+        for item in self._items(node, "dependencies"):
+            if isinstance(item, Mapping):
+                self._nested(item)
+            elif isinstance(item, Scalar) and not item.is_null:
+                try:
+                    self.dependencies.append(parse_match(item.text))
+                except ValueError as error:
+                    self.refuse(item.place, str(error), "write NAME, NAME=VERSION or CHANNEL::NAME")
+            else:
+                self.refuse(item.place, "a dependency is a text, or a list under pip:", "remove the entry")
+
+    def _nested(self, mapping: Mapping) -> None:
+        for key, node in mapping.entries:
+            if key.text != "pip":
+                self.refuse(key.place, f"only pip: can stand here, not {ascii(key.text)[:60]}", "write - pip:")
+                continue
+            for item in self._items(node, "pip"):
+                if isinstance(item, Scalar) and not item.is_null:
+                    where = Location(self._path, item.place.line, item.place.column)
+                    # A comment inside an entry is conda's way of passing a requirement file's line on to pip.
+                    self.pip += [(line, where) for _, line in split_lines(item.text)]
+                else:
+                    self.refuse(item.place, "a pip requirement is a text", "write NAME or NAME==VERSION")
