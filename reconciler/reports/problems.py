@@ -1,0 +1,69 @@
+"""Problems for people, for programs and for GitHub. Pure: who calls prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.manifest.problem import Problem
+from reconciler.values.canonical import Json
+
+FORMAT_VERSION = 1
+
+
+def to_text(problems: Iterable[Problem]) -> tuple[str, ...]:
+    """Write a line each, ``file:line:column: error: message (hint)``, sorted, each once."""
+    return tuple(_line(problem) for problem in sorted(set(problems)))
+
+
+def to_json(problems: Iterable[Problem]) -> Json:
+    """Give ``{"format_version": 1, "problems": [...]}``; line and column are 0 for a file as a whole."""
+    found: list[Json] = [
+        {
+            "path": problem.location.path,
+            "line": problem.location.line,
+            "column": problem.location.column,
+            "severity": problem.severity,
+            "message": problem.message,
+            "hint": problem.hint,
+        }
+        for problem in sorted(set(problems))
+    ]
+    return {"format_version": FORMAT_VERSION, "problems": found}
+
+
+def to_annotations(problems: Iterable[Problem]) -> tuple[str, ...]:
+    """Write workflow commands, a line each (GitHub, "Workflow commands": ``error`` and ``warning``)."""
+    return tuple(_annotation(problem) for problem in sorted(set(problems)))
+
+
+def _line(problem: Problem) -> str:
+    hint = f" ({problem.hint})" if problem.hint else ""
+    return _one_line(f"{problem.location}: {problem.severity}: {problem.message}{hint}")
+
+
+def _one_line(text: str) -> str:
+    """Keep a terminal's control sequences and line ends in a file's name from being obeyed."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def _annotation(problem: Problem) -> str:
+    where = problem.location
+    properties = [f"file={_property(where.path)}"]
+    if where.line:
+        properties.append(f"line={where.line}")
+    if where.line and where.column:
+        properties.append(f"col={where.column}")
+    text = f"{problem.message}\n{problem.hint}" if problem.hint else problem.message
+    command = "warning" if problem.severity == "warning" else "error"
+    return f"::{command} {','.join(properties)}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
