@@ -1,0 +1,82 @@
+"""Where packages come from in one solve: the machine's indexes, and the aliases that a manifest names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from reconciler.clients.http import without_credentials
+from reconciler.clients.indexes import IndexSettings
+from reconciler.lock.model import MACHINE_INDEX
+from reconciler.manifest.desired import Desired
+from reconciler.resolvers.aliases import bind
+from reconciler.resolvers.question import VARIABLES, Question, source_name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """The variables that uv gets (they may hold passwords), and the address of each alias."""
+
+    variables: Mapping[str, str] = field(repr=False)
+    addresses: Mapping[str, str] = field(repr=False)
+
+    @property
+    def bare(self) -> Mapping[str, str]:
+        """The addresses of the aliases without credentials."""
+        return {alias: bare(url) for alias, url in self.addresses.items()}
+
+    def source_of(self, index: str) -> str:
+        """Say what a lock calls an index, by the address that uv shows."""
+        for alias, url in self.addresses.items():
+            if bare(url).rstrip("/") == bare(index).rstrip("/"):
+                return f"index:{alias}"
+        return MACHINE_INDEX
+
+    def alias_in(self, text: str) -> str:
+        """Say which alias's host a text names; ``default`` where it names none."""
+        for alias, url in self.addresses.items():
+            host = urlsplit(url).netloc.rpartition("@")[2]
+            if host and host in text:
+                return alias
+        return "default"
+
+
+def origin_of(
+    question: Question,
+    desired: Desired,
+    *,
+    configured: Mapping[str, str],
+    environ: Mapping[str, str],
+    settings: IndexSettings,
+) -> Origin:
+    """Bind the aliases of a question and put the machine's settings behind them."""
+    addresses = {}
+    for alias in (*question.indexes, *question.sources.values()):
+        field_path = "python.indexes" if alias in question.indexes else "python.sources"
+        where = desired.manifest.locate(field_path)
+        addresses[alias] = bind(alias, configured=configured, environ=environ, named=settings.named, where=where)
+    variables = {**VARIABLES, **settings.variables}
+    named = [f"{alias}={addresses[alias]}" for alias in question.indexes]
+    machine = variables.get("UV_INDEX") or environ.get("UV_INDEX", "")
+    if named or machine:
+        variables["UV_INDEX"] = " ".join([*named, *machine.split()])
+    if settings.merged:
+        # The order of the manifest's indexes counts; among the machine's own it does not.
+        variables["UV_INDEX_STRATEGY"] = "unsafe-first-match" if named else "unsafe-best-match"
+    for alias in sorted(set(question.sources.values())):
+        variables.update(_credentials(source_name(alias), addresses[alias]))
+    return Origin(variables=variables, addresses=addresses)
+
+
+def bare(url: str) -> str:
+    """Give an address without user and password."""
+    return urlunsplit(without_credentials(urlsplit(url)))
+
+
+def _credentials(name: str, url: str) -> dict[str, str]:
+    parts = urlsplit(url)
+    prefix = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+    found = {f"{prefix}_USERNAME": parts.username, f"{prefix}_PASSWORD": parts.password}
+    return {variable: unquote(value) for variable, value in found.items() if value is not None}
