@@ -1,6 +1,7 @@
 """Names, requirements and versions as Python's packages write them (PEP 503, PEP 508, PEP 440).
 
-The only module that uses ``packaging``.
+The only module that uses ``packaging``, which takes 50 ms to load and is therefore loaded where it is needed: most
+requirements (a name in its one spelling and plain versions) are read without it.
 """
 
 from __future__ import annotations
@@ -9,19 +10,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from packaging import requirements as _requirements
-from packaging.markers import Marker
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.tags import Tag, parse_tag
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+if TYPE_CHECKING:
+    from packaging.tags import Tag
+    from packaging.version import Version
 
 _SEPARATORS = re.compile(r"[-_.]+")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
-_SIMPLE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*(?:(?:==|>=|<=|~=|<|>)[0-9]+(?:\.[0-9]+)*)?", re.ASCII)
+_CLAUSE = r"(?:(?:==|!=|>=|<=|<|>)[0-9]+(?:\.[0-9]+)*|~=[0-9]+(?:\.[0-9]+)+)"
+_SIMPLE = re.compile(rf"([a-z0-9]+(?:-[a-z0-9]+)*)({_CLAUSE}(?:,{_CLAUSE})*)?", re.ASCII)
 MAX_LENGTH = 4096
-__all__ = ["MAX_LENGTH", "Requirement", "Tag", "Version", "Wheel", "canonical_requirement", "normalise", "parse_tag"]
 
 
 def normalise(name: str) -> str:
@@ -53,9 +52,11 @@ class Requirement:
         """Read a requirement; what is none is a ValueError with one line that says why."""
         if len(text) > MAX_LENGTH:
             raise ValueError(f"a requirement has at most {MAX_LENGTH} characters")
+        from packaging import requirements  # noqa: PLC0415  # slow to load
+
         try:
-            parsed = _requirements.Requirement(text)
-        except _requirements.InvalidRequirement as error:
+            parsed = requirements.Requirement(text)
+        except requirements.InvalidRequirement as error:
             raise ValueError(f"not a requirement: {str(error).splitlines()[0][:200]}") from error
         except RecursionError as error:
             raise ValueError("not a requirement: its marker is nested too deeply") from error
@@ -69,6 +70,9 @@ class Requirement:
 
     def allows(self, version: str) -> bool:
         """Tell whether a version meets the requirement; pre-releases count. What is no version meets none."""
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415  # slow to load
+        from packaging.version import InvalidVersion, Version  # noqa: PLC0415  # as above
+
         try:
             return SpecifierSet(",".join(self.specifiers)).contains(Version(version), prereleases=True)
         except (InvalidVersion, InvalidSpecifier):
@@ -77,12 +81,16 @@ class Requirement:
     @property
     def asks_for_prereleases(self) -> bool:
         """Tell whether a version clause names a pre-release, which is how PEP 440 lets them in."""
+        from packaging.specifiers import SpecifierSet  # noqa: PLC0415  # slow to load
+
         return bool(SpecifierSet(",".join(self.specifiers)).prereleases)
 
     def applies(self, environment: Mapping[str, str]) -> bool:
         """Tell whether the marker holds in this environment (PEP 508's variables, all of them)."""
         if self.marker is None:
             return True
+        from packaging.markers import Marker  # noqa: PLC0415  # slow to load
+
         return Marker(self.marker).evaluate({"extra": "", **environment})
 
     def __str__(self) -> str:
@@ -97,7 +105,11 @@ class Requirement:
 @lru_cache(maxsize=1 << 14)
 def canonical_requirement(text: str) -> str:
     """Give a requirement's one spelling; what is none is a ValueError."""
-    return text if _SIMPLE.fullmatch(text) else str(Requirement.parse(text))
+    simple = _SIMPLE.fullmatch(text)
+    if simple is None:
+        return str(Requirement.parse(text))
+    name, clauses = simple.groups()
+    return f"{name}{','.join(sorted(set(clauses.split(','))))}" if clauses else str(name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +123,8 @@ class Wheel:
     @classmethod
     def parse(cls, file: str) -> Wheel:
         """Read a wheel's file name; anything else is a ValueError."""
+        from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # noqa: PLC0415  # slow to load
+
         try:
             name, version, _, tags = parse_wheel_filename(file)
         except InvalidWheelFilename as error:
@@ -120,6 +134,8 @@ class Wheel:
 
 def parse_version(text: str) -> Version:
     """Read a version (PEP 440), which compares; what is none is a ValueError."""
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415  # slow to load
+
     try:
         return Version(text)
     except InvalidVersion as error:
