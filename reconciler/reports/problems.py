@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from reconciler.manifest.problem import Problem
 from reconciler.values.canonical import Json
 
 FORMAT_VERSION = 1
+
+
+def render_text(problems: Iterable[Problem]) -> str:
+    """Give :func:`to_text` as it is printed; nothing where nothing is wrong."""
+    return "".join(f"{line}\n" for line in to_text(problems))
+
+
+def render_json(problems: Iterable[Problem]) -> str:
+    """Give :func:`to_json` as it is printed, in ASCII, so that no character of a file reaches a terminal."""
+    return json.dumps(to_json(problems), indent=2) + "\n"
+
+
+def render_github(problems: Iterable[Problem]) -> str:
+    """Give :func:`to_annotations` as it is printed."""
+    return "".join(f"{line}\n" for line in to_annotations(problems))
 
 
 def to_text(problems: Iterable[Problem]) -> tuple[str, ...]:
