@@ -191,6 +191,11 @@ def _media_type(value: Json, path: str) -> str:
 
 def _platform(value: Json, path: str) -> Platform:
     fields = as_object(value, path)
-    return Platform(
-        as_text(fields.get("os"), f"{path}.os"), as_text(fields.get("architecture"), f"{path}.architecture")
-    )
+    return Platform(_part(fields.get("os"), f"{path}.os"), _part(fields.get("architecture"), f"{path}.architecture"))
+
+
+def _part(value: Json, path: str) -> str:
+    text = as_text(value, path)
+    if _PLATFORM_PART.fullmatch(text) is None:
+        raise ValueError(f"{path}: {text[:40]!r}")
+    return text

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from reconciler.errors import CorruptError
 from reconciler.lock.model import Lock
@@ -18,6 +19,7 @@ BODY_FORMAT = 1
 MAX_BODY = 64 << 20
 """Bytes of a request's components or of a lock: thousands of packages for every platform."""
 UPGRADE = "upgrade the reconciler"
+Body = TypeVar("Body")
 _OURS = "application/vnd.reconciler."
 
 
@@ -47,28 +49,22 @@ def blob_of(entry: Content) -> Descriptor:
 
 def parse_components(data: bytes) -> Mapping[str, Json]:
     """Read the components of a request; what is malformed or of a newer form is a CorruptError."""
-    return as_object(_parse(data, "request")["components"], "components")
+    return _parse(data, "request", lambda value: as_object(value.get("components"), "components"))
 
 
 def parse_lock_body(data: bytes) -> Lock:
     """Read a lock; what is malformed or of a newer form is a CorruptError."""
     from reconciler.lock.document import lock_from_json  # noqa: PLC0415  # only who reads locks pays for its checks
 
-    value = _parse(data, "lock")
-    try:
-        return lock_from_json(value)
-    except ValueError as error:
-        raise CorruptError(f"lock {Digest.of(data)}: {error}") from error
+    return _parse(data, "lock", lock_from_json)
 
 
-def _parse(data: bytes, kind: str) -> dict[str, Json]:
+def _parse(data: bytes, kind: str, read: Callable[[dict[str, Json]], Body]) -> Body:
     try:
         value = parse_object(data, limit=MAX_BODY)
         version = as_integer(value.get("version"), "version")
-        if kind == "request":
-            as_object(value.get("components"), "components")
+        if version == BODY_FORMAT:
+            return read(value)
     except ValueError as error:
         raise CorruptError(f"{kind} {Digest.of(data)}: {error}") from error
-    if version != BODY_FORMAT:
-        raise CorruptError(f"{kind} {Digest.of(data)} is of form {version}, known is {BODY_FORMAT}", hint=UPGRADE)
-    return value
+    raise CorruptError(f"{kind} {Digest.of(data)} is of form {version}, known is {BODY_FORMAT}", hint=UPGRADE)
