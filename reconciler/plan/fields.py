@@ -17,7 +17,7 @@ from reconciler.values.canonical import Json, digest_of
 from reconciler.values.location import Location
 
 Leaf = tuple[str, Json, Json]
-"""A path inside a component, the recorded value and the desired one."""
+"""A path that begins with the component, the recorded value and the desired one."""
 
 FIELDS = {
     "base.variant": "docker.base",
@@ -57,15 +57,19 @@ def request_changes(desired: Desired, seen: Present) -> tuple[Change, ...]:
 
     A change of the base alone has the reason BASE.
     """
-    facts, new = seen.record.facts, desired.digests
+    facts, wanted = seen.record.facts, desired.digests
     changes: list[Change] = []
-    for name in sorted({*facts.components, *new}):
-        was, now = facts.components.get(name), new.get(name)
+    for name in sorted({*facts.components, *wanted}):
+        was, now = facts.components.get(name), wanted.get(name)
         if was == now:
             continue
         reason = Reason.BASE if name == "base" else Reason.REQUEST
-        leaves = _leaves_of(name, desired, seen) or [("", str(was) if was else None, str(now) if now else None)]
-        changes += [_change(reason, name, leaf, desired.manifest) for leaf in leaves]
+        leaves = _leaves_of(name, desired, seen)
+        changes += [_change(reason, leaf, desired.manifest) for leaf in leaves]
+        if not leaves:
+            place = desired.manifest.locate(FIELDS.get(name, name))
+            old, new = (str(digest) if digest else None for digest in (was, now))
+            changes.append(Change(reason=reason, path=name, old=old, new=new, location=place))
     if not changes:
         changes.append(Change(reason=Reason.REQUEST, old=str(facts.request), new=str(desired.request)))
     return tuple(changes)
@@ -135,9 +139,9 @@ def _name_of(requirement: str) -> str:
     return match.group(1) if match is not None else requirement[:80]
 
 
-def _change(reason: Reason, component: str, leaf: Leaf, manifest: Manifest) -> Change:
+def _change(reason: Reason, leaf: Leaf, manifest: Manifest) -> Change:
     path, old, new = leaf
-    field, location = _field(path or component, manifest)
+    field, location = _field(path, manifest)
     return Change(reason=reason, path=field, old=shown(old), new=shown(new), location=location)
 
 

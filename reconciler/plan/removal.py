@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from reconciler.manifest.desired import Desired
 from reconciler.plan.change import Action, Change, Policy, Reason, Step
-from reconciler.plan.observed import Absent, Observation, Observed, Present
+from reconciler.plan.observed import Absent, Denied, Observation, Observed, Present, Unknown
 from reconciler.values.location import Location
 
 
@@ -36,8 +36,9 @@ def _counts(seen: Observation, policy: Policy) -> bool:
 
 
 def _removal(name: str, seen: Observation, heirs: Mapping[str, Desired], policy: Policy) -> Step:
-    if isinstance(seen, Absent) or not isinstance(seen, Present):
-        note = getattr(seen, "reason", "")
+    if not isinstance(seen, Present):
+        reason = seen.reason if isinstance(seen, (Denied, Unknown)) else ""
+        note = f"declared no longer, and the registry gave no answer: {reason}".removesuffix(": ")
         return Step(name=name, action=Action.BLOCKED, location=Location(""), note=note, observation=seen)
     facts = seen.record.facts
     heir = heirs.get(name)
