@@ -46,7 +46,7 @@ def task(declared: Manifest | None = None, locked: PlatformLock | None = None, p
     """Ask for an environment."""
     desired = Desired(manifest=declared or manifest(), components={"python": {"version": "3.11"}}, filled={})
     locked = locked or lock(SIX)
-    key = build_key(desired.request, locked.digest, "host", 1)
+    key = build_key(desired.request, platform, locked.digest, ("host", 1))
     return Task(desired=desired, platform=platform, lock=locked, key=key)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,9 +28,7 @@ _MAX_DELETES = click.option(
 _ADOPT = click.option("--adopt", is_flag=True, help="Take over environments that another manager registered.")
 
 
-@click.command(
-    epilog="\b\nExample:\n  reconciler plan\n  reconciler plan training --out plan.json\n"
-)
+@click.command(epilog="\b\nExample:\n  reconciler plan\n  reconciler plan training --out plan.json\n")
 @_NAMES
 @options.tag
 @options.directory
@@ -185,10 +182,11 @@ def drift_command(names: tuple[str, ...], directory: str | None, registry: str |
     """
     from reconciler.cli.planning import look_for_drift  # noqa: PLC0415  # start-up
     from reconciler.reports.drift import drift_json, drift_markdown, drift_text  # noqa: PLC0415  # the same
+    from reconciler.reports.json import to_text  # noqa: PLC0415  # the same
 
     report = look_for_drift(open_workspace(directory=directory, registry=registry), names, deep=deep)
     if form == "json":
-        click.echo(json.dumps(drift_json(report), ensure_ascii=False, indent=2))
+        click.echo(to_text(drift_json(report)), nl=False)
     else:
         click.echo(drift_markdown(report) if form == "markdown" else drift_text(report, options.style()), nl=False)
     if report.drifted:

@@ -24,11 +24,14 @@ def validate_command(files: tuple[str, ...], directory: str | None, at: str | No
 
     FILES are manifests, relative to the current folder; without any, all of the repository are checked.
     """
-    from reconciler.reports.problems import render_github, render_json, render_text  # noqa: PLC0415  # start-up
+    from reconciler.reports import json, problems  # noqa: PLC0415  # start-up
 
     declared = _declared(open_workspace(directory=directory, at=at), files)
-    render = {"text": render_text, "json": render_json, "github": render_github}[form]
-    click.echo(render(declared.problems), nl=False)
+    if form == "json":
+        click.echo(json.to_text(problems.to_json(declared.problems)), nl=False)
+    else:
+        for line in (problems.to_text if form == "text" else problems.to_annotations)(declared.problems):
+            click.echo(line)
     if declared.errors:
         return ManifestError.exit_code
     if form == "text":
@@ -96,8 +99,9 @@ def lock_command(  # noqa: PLR0913  # one argument an option
 def explain_command(name: str, directory: str | None, at: str | None, registry: str | None, form: str) -> int:
     """Show what NAME's identity is made of, and why it would or would not be built again."""
     from reconciler.cli.planning import Wishes, derive  # noqa: PLC0415  # start-up
-    from reconciler.plan.explain import explanation  # noqa: PLC0415  # the same
+    from reconciler.plan.explanation import explanation  # noqa: PLC0415  # the same
     from reconciler.reports.explain import explain_json, explain_text  # noqa: PLC0415  # the same
+    from reconciler.reports.json import to_text  # noqa: PLC0415  # the same
 
     workspace = open_workspace(directory=directory, at=at, registry=registry)
     desired = require(workspace.desired, name)
@@ -106,5 +110,5 @@ def explain_command(name: str, directory: str | None, at: str | None, registry: 
     if step is None:
         raise ReconcilerError(f"no step was planned for {name}")
     found = explanation(desired, derived.observed.environments[name], step)
-    click.echo(explain_text(found, options.style()) if form == "text" else explain_json(found), nl=False)
+    click.echo(explain_text(found, options.style()) if form == "text" else to_text(explain_json(found)), nl=False)
     return 0

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from reconciler.errors import InterruptedByUserError, ManifestError, ReconcilerError, StoreError, UsageError
+from reconciler.manifest.problem import Problem
 
 CHANGES = 2
 DRIFT = 3
@@ -43,14 +44,20 @@ def guarded(command: Callable[[], int | None]) -> int:  # noqa: PLR0911  # one r
 
 def say(error: ReconcilerError) -> None:
     """Say what went wrong, and what another program said about it."""
-    from reconciler.reports.problems import render_text  # noqa: PLC0415  # only errors pay
+    if isinstance(error, ManifestError):
+        from reconciler.reports.problems import to_text  # noqa: PLC0415  # only these errors pay
 
-    if isinstance(error, ManifestError) and error.problems:
-        sys.stderr.write(render_text(error.problems))
+        for line in to_text(problem for problem in error.problems if isinstance(problem, Problem)):
+            print(line, file=sys.stderr)
     print(f"error: {_one_line(error)}", file=sys.stderr)
     if error.detail:
         for line in error.detail.strip().splitlines():
             print(f"  {_printable(line)}", file=sys.stderr)
+
+
+def complain(message: str) -> None:
+    """Say that something went wrong which does not end the command."""
+    print(f"error: {_printable(message)}", file=sys.stderr)
 
 
 def _one_line(error: ReconcilerError) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -60,12 +60,16 @@ def tag(command: Command) -> Command:
     )(command)
 
 
-def style(*, verbose: bool = False) -> Style:
-    """Colour only on a terminal, never where NO_COLOR is set."""
-    terminal = sys.stdout.isatty()
-    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    width = os.get_terminal_size(sys.stdout.fileno()).columns if terminal else WIDTH_FALLBACK
-    return Style(colour=colour, width=width, verbose=verbose)
+def colour(stream: TextIO) -> bool:
+    """Tell whether a stream takes colour: a terminal, and NO_COLOR is not set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def style(stream: TextIO | None = None, *, verbose: bool = False) -> Style:
+    """Fit the style to where it is shown: standard output, or another stream."""
+    stream = stream or sys.stdout
+    width = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else WIDTH_FALLBACK
+    return Style(colour=colour(stream), width=width, verbose=verbose)
 
 
 def reference(text: str) -> Reference:

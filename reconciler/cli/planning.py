@@ -62,7 +62,7 @@ def policy_of(workspace: Workspace, wishes: Wishes) -> Policy:
         whole=wishes.names is None,
         names=wishes.names,
         refresh=wishes.refresh,
-        locked=wishes.locked or policies.locked,
+        locked=wishes.locked or policies.require_lock,
         max_deletes=policies.max_deletes if wishes.max_deletes is None else wishes.max_deletes,
         removal=policies.removal,
         adopt=wishes.adopt,

@@ -5,18 +5,20 @@ from __future__ import annotations
 import click
 
 from reconciler.cli import options
+from reconciler.cli.exit import complain
 from reconciler.cli.wiring import open_workspace
 from reconciler.reconcile.inspect import get, list_environments, read_history
-from reconciler.reports.listing import (
-    entries_json,
-    entries_text,
-    entry_json,
-    entry_text,
-    formatted,
-    versions_json,
-    versions_text,
+from reconciler.reports.environments import (
+    FIELDS,
+    get_formatted,
+    get_json,
+    get_text,
+    history_json,
+    history_text,
+    list_json,
+    list_text,
 )
-from reconciler.values.names import Reference
+from reconciler.reports.json import to_text
 
 
 @click.command(epilog="\b\nExample:\n  reconciler list\n  reconciler list --archived -o json\n")
@@ -27,34 +29,35 @@ from reconciler.values.names import Reference
 def list_command(directory: str | None, registry: str | None, form: str, *, archived: bool) -> int:
     """List registered environments."""
     workspace = open_workspace(directory=directory, registry=registry)
-    entries = list_environments(workspace.registry, workspace.executor, archived=archived)
-    render = entries_json if form == "json" else entries_text
-    click.echo(render(entries), nl=False)
-    return 0
+    listed = list_environments(workspace.registry, workspace.executor, archived=archived)
+    if form == "json":
+        click.echo(to_text(list_json(listed.environments, workspace.registry.address)), nl=False)
+    else:
+        click.echo(list_text(listed.environments, options.style()), nl=False)
+    for name, reason in listed.unreadable.items():
+        complain(f"{name} can't be read: {reason}")
+    return 1 if listed.unreadable else 0
 
 
-@click.command(
-    epilog="\b\nExample:\n  reconciler get training\n  reconciler get training:3 --format '{digest}'\n",
-)
+@click.command(epilog="\b\nExample:\n  reconciler get training\n  reconciler get training:3 --format '{digest}'\n")
 @click.argument("reference", metavar="NAME[:VERSION]")
 @options.directory
 @options.registry
 @options.output("text", "json")
 @click.option(
-    "--format",
-    "template",
-    metavar="TEMPLATE",
-    help="Print fields: {name} {version} {digest} {reference} {request} {lock}.",
+    "--format", "template", metavar="TEMPLATE", help=f"Print fields: {' '.join(f'{{{name}}}' for name in FIELDS)}."
 )
 def get_command(reference: str, directory: str | None, registry: str | None, form: str, template: str | None) -> int:
-    """Show one registered environment. `NAME` and `NAME@latest` mean the current version."""
+    """Show one registered environment. NAME and NAME@latest mean the current version."""
     wanted = options.reference(reference)
     workspace = open_workspace(directory=directory, registry=registry)
-    entry = get(workspace.registry, wanted)
+    one, address = get(workspace.registry, wanted), workspace.registry.address
     if template is not None:
-        click.echo(formatted(entry, template))
+        click.echo(get_formatted(one, address, template))
+    elif form == "json":
+        click.echo(to_text(get_json(one, address)), nl=False)
     else:
-        click.echo(entry_json(entry) if form == "json" else entry_text(entry), nl=False)
+        click.echo(get_text(one, address, options.style()), nl=False)
     return 0
 
 
@@ -65,8 +68,11 @@ def get_command(reference: str, directory: str | None, registry: str | None, for
 @options.output("text", "json")
 def history_command(name: str, directory: str | None, registry: str | None, form: str) -> int:
     """List the versions of an environment, newest first."""
-    wanted: Reference = options.reference(name)
+    wanted = options.reference(name)
     workspace = open_workspace(directory=directory, registry=registry)
     versions = read_history(workspace.registry, wanted.name)
-    click.echo(versions_json(versions) if form == "json" else versions_text(versions), nl=False)
+    if form == "json":
+        click.echo(to_text(history_json(versions, workspace.registry.address)), nl=False)
+    else:
+        click.echo(history_text(versions, options.style()), nl=False)
     return 0

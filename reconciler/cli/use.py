@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from reconciler.cli import options
-from reconciler.cli.wiring import FOLDER, Workspace, open_workspace
+from reconciler.cli.wiring import Workspace, open_workspace
 from reconciler.errors import BuildError, UsageError
+from reconciler.plan.observed import Present
 from reconciler.ports import Run
-from reconciler.reconcile.inspect import Entry, get
+from reconciler.reconcile.inspect import get
 from reconciler.reconcile.observe import read_bodies
 from reconciler.record import Bodies
 from reconciler.values.canonical import Json
@@ -38,8 +39,7 @@ def run_command(
     A first word that ends in .py goes to the environment's Python; anything else is a command. Signals and the exit
     status are the command's own.
     """
-    from reconciler.clients.virtualenv import VirtualEnvironments  # noqa: PLC0415  # start-up
-    from reconciler.runners.table import RUNNERS  # noqa: PLC0415  # the same
+    from reconciler.runners.table import RUNNERS  # noqa: PLC0415  # start-up
 
     wanted = options.reference(reference)
     workspace = open_workspace(directory=directory, registry=registry)
@@ -47,11 +47,11 @@ def run_command(
     builder = entry.record.facts.builder
     if builder not in RUNNERS:
         raise BuildError(f"{wanted} was made by the {builder} builder, which this version can't run")
-    runner = RUNNERS[builder](VirtualEnvironments.at(workspace.root / FOLDER))
+    runner = RUNNERS[builder](workspace.hosts, workspace.uv)
     return runner.run(_run(workspace, entry, command, Path(source)))
 
 
-def _run(workspace: Workspace, entry: Entry, command: tuple[str, ...], folder: Path) -> Run:
+def _run(workspace: Workspace, entry: Present, command: tuple[str, ...], folder: Path) -> Run:
     from reconciler.clients.interpreter import this_platform  # noqa: PLC0415  # start-up
 
     facts = entry.record.facts
@@ -68,7 +68,7 @@ def _run(workspace: Workspace, entry: Entry, command: tuple[str, ...], folder: P
     return _filled(entry, bodies, platform, command, folder.resolve())
 
 
-def _filled(entry: Entry, bodies: Bodies, platform: Platform, command: tuple[str, ...], folder: Path) -> Run:
+def _filled(entry: Present, bodies: Bodies, platform: Platform, command: tuple[str, ...], folder: Path) -> Run:
     python = _mapping(bodies.components.get("python"))
     path = python.get("interpreter_path")
     return Run(

@@ -10,15 +10,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from reconciler import ports
 from reconciler.errors import UsageError
 from reconciler.manifest.config import Config, parse_config
 from reconciler.manifest.desired import Desired
 from reconciler.plan.observed import Observed
-from reconciler.ports import Cache, Executor, History, Registry, Reporter, Source
+from reconciler.ports import Executor, History, Registry, Reporter, Source
 from reconciler.reconcile.gather import Declared, Reading, declare, known_names, manifest_paths, survey
 from reconciler.reconcile.means import Means
 from reconciler.values.commit import Revision
+
+if TYPE_CHECKING:
+    from reconciler.clients.uv import Uv
+    from reconciler.store.hosts import Hosts
 
 CONFIG = "reconciler.yaml"
 FOLDER = ".reconciler"
@@ -79,9 +85,10 @@ class Workspace:
     def revision(self) -> Revision:
         """The commit that is read, and whether files differ from it."""
         if self.at is not None:
-            from reconciler.sources.git import commit_of  # noqa: PLC0415  # only `--at` pays
+            from reconciler.sources.git import CommitSource  # noqa: PLC0415  # only `--at` pays
 
-            return Revision(commit=commit_of(self.root, self.at), origin=None)
+            head = self.history.revision(())
+            return replace(head, commit=CommitSource(self.root, self.at).commit, dirty=False)
         return self.history.revision((self.config.manifests, CONFIG))
 
     @cached_property
@@ -90,11 +97,7 @@ class Workspace:
         chosen = self.registry_option or os.environ.get("RECONCILER_REGISTRY")
         if chosen:
             return chosen
-        if self.config.branches:
-            branch = self.revision.branch
-            if branch is not None and branch in self.config.branches:
-                return self.config.branches[branch]
-        return self.config.registry
+        return self.config.registry_of(self.revision.branch) if self.config.branches else self.config.registry
 
     @cached_property
     def registry(self) -> Registry:
@@ -120,11 +123,11 @@ class Workspace:
         return f"{origin or 'local'}#{self.config.manifests}"
 
     @cached_property
-    def cache(self) -> Cache:
+    def cache(self) -> ports.Cache:
         """Derived values."""
-        from reconciler.store.cache import FileCache  # noqa: PLC0415  # `list` needs none
+        from reconciler.store.cache import Cache  # noqa: PLC0415  # `list` needs none
 
-        return FileCache(self.root / FOLDER / "cache")
+        return Cache(self.root / FOLDER / "cache")
 
     @cached_property
     def executor(self) -> Executor:
@@ -135,9 +138,10 @@ class Workspace:
 
     def judge(self, desired: Desired) -> Desired:
         """Say which builder makes an environment, or why none of this version can."""
-        from reconciler.builders.table import choose, refusal  # noqa: PLC0415  # `list` needs none
+        from reconciler.builders.table import choose  # noqa: PLC0415  # `list` needs none
+        from reconciler.builders.unsupported import refuse  # noqa: PLC0415  # the same
 
-        return replace(desired, builder=choose(desired.manifest), refusal=refusal(desired))
+        return replace(desired, builder=choose(desired.manifest), refusal=refuse(desired.manifest))
 
     # -- gathering ----------------------------------------------------------------------------------------------
 
@@ -176,17 +180,29 @@ class Workspace:
     def means(self, reporter: Reporter) -> Means:
         """Bring together what applying works with."""
         from reconciler.builders.table import BUILDERS  # noqa: PLC0415  # only `apply` builds
-        from reconciler.clients.virtualenv import VirtualEnvironments  # noqa: PLC0415  # the same
-        from reconciler.resolvers.table import open_resolvers  # noqa: PLC0415  # the same
+        from reconciler.resolvers.table import resolvers  # noqa: PLC0415  # the same
 
-        environments = VirtualEnvironments.at(self.root / FOLDER)
         return Means(
             registry=self.registry,
-            builders={name: make(environments) for name, make in BUILDERS.items()},
-            resolvers=open_resolvers(self.root, self.index_addresses),
+            builders={name: make(self.hosts, self.uv) for name, make in BUILDERS.items()},
+            resolvers=resolvers(os.environ, indexes=self.index_addresses, repository=self.root),
             executor=self.executor,
             reporter=reporter,
         )
+
+    @cached_property
+    def hosts(self) -> Hosts:
+        """The environments on this machine."""
+        from reconciler.store.hosts import Hosts  # noqa: PLC0415  # only what makes or uses environments
+
+        return Hosts(self.root / FOLDER / "hosts")
+
+    @cached_property
+    def uv(self) -> Uv:
+        """Run uv, which sees nothing of the repository."""
+        from reconciler.clients.uv import Uv  # noqa: PLC0415  # the same
+
+        return Uv(environ=os.environ, outside=self.root)
 
     @property
     def index_addresses(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from reconciler.lock.model import Lock
 from reconciler.manifest.model import Manifest
 from reconciler.values.canonical import Json, digest_of
 from reconciler.values.digest import Digest
+from reconciler.values.platform import Platform
 
 REQUEST_FORMAT = 1
 SOLVER_COMPONENTS = ("base", "python", "packages", "system")
@@ -70,9 +71,20 @@ def request_of(digests: Mapping[str, Digest]) -> Digest:
     return digest_of({"format": REQUEST_FORMAT, "components": named})
 
 
-def build_key(request: Digest, lock: Digest, builder: str, recipe: int) -> Digest:
+def build_key(request: Digest, platform: Platform, lock: Digest, builder: tuple[str, int]) -> Digest:
     """Hash what an artifact of one platform is a pure function of **[format]**.
 
-    ``lock`` is that platform's part of the lock, ``recipe`` the builder's number for how it builds.
+    ``lock`` is that platform's part of the lock. It does not say which platform that is, and two may be alike (pure
+    packages for two architectures), so the platform stands beside it. ``builder`` is the builder's name and the
+    number of its recipe.
     """
-    return digest_of({"request": str(request), "lock": str(lock), "builder": builder, "recipe": recipe})
+    name, recipe = builder
+    return digest_of(
+        {
+            "request": str(request),
+            "platform": str(platform),
+            "lock": str(lock),
+            "builder": name,
+            "recipe": recipe,
+        }
+    )

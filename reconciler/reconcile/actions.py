@@ -78,7 +78,7 @@ def _make(work: Work) -> Made:
     resolved = resolve_step(means, work.step, desired)
     lock = resolved.lock
     keys = {
-        platform: build_key(desired.request, lock.platforms[platform].digest, builder.name, builder.recipe)
+        platform: build_key(desired.request, platform, lock.platforms[platform].digest, (builder.name, builder.recipe))
         for platform in sorted(desired.manifest.platforms)
     }
     found = {platform: _find(work, key) for platform, key in keys.items()}

@@ -2,81 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.errors import CorruptError, DeniedError, NotFoundError, UnavailableError
-from reconciler.plan.observed import Absent, Denied, Observation, Present, Unknown
+from reconciler.plan.observed import Denied, Present, Unknown
 from reconciler.ports import Executor, Registry
 from reconciler.reconcile.gather import known_names
 from reconciler.reconcile.observe import history, observe
 from reconciler.reconcile.tags import version_tag
-from reconciler.record import Record, parse_record
-from reconciler.values.digest import Digest
+from reconciler.record import parse_record
 from reconciler.values.names import Reference
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """A registered environment: its record, and where it is."""
+class Listed:
+    """What is registered, sorted by name, and what could not be read, name to reason."""
 
-    record: Record
-    digest: Digest
-    registry: str
-    current: bool = True
-
-    @property
-    def reference(self) -> str:
-        """The record by digest, as other tools ask for it."""
-        return f"{self.registry}/{self.record.facts.name}@{self.digest}"
+    environments: tuple[Present, ...]
+    unreadable: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unreadable:
-    """An environment whose record could not be read, and why."""
-
-    name: str
-    reason: str
-
-
-def list_environments(
-    registry: Registry, executor: Executor, *, archived: bool = False
-) -> tuple[Entry | Unreadable, ...]:
-    """List what is registered, sorted by name; what can't be read is in the list with its reason."""
+def list_environments(registry: Registry, executor: Executor, *, archived: bool = False) -> Listed:
+    """List what is registered; what can't be read is told apart from what is not there."""
     names = known_names(registry, ())
     found = dict(executor.map(lambda name: observe(registry, name), names))
-    entries = [_entry(registry, name, found[name]) for name in sorted(found)]
-    return tuple(entry for entry in entries if entry is not None and (archived or not _is_archived(entry)))
+    present = {name: one for name, one in sorted(found.items()) if isinstance(one, Present)}
+    return Listed(
+        environments=tuple(one for one in present.values() if archived or not one.record.facts.archived),
+        unreadable={name: one.reason for name, one in sorted(found.items()) if isinstance(one, (Denied, Unknown))},
+    )
 
 
-def _entry(registry: Registry, name: str, observation: Observation) -> Entry | Unreadable | None:
-    if isinstance(observation, Present):
-        return Entry(record=observation.record, digest=observation.digest, registry=registry.address)
-    if isinstance(observation, Absent):
-        return None
-    return Unreadable(name=name, reason=observation.reason)
-
-
-def _is_archived(entry: Entry | Unreadable) -> bool:
-    return isinstance(entry, Entry) and entry.record.facts.archived
-
-
-def get(registry: Registry, reference: Reference) -> Entry:
+def get(registry: Registry, reference: Reference) -> Present:
     """Read one environment; what is not there is a NotFoundError that says what is."""
     if reference.version is None:
         return _current(registry, reference.name)
-    tag = version_tag(reference.version)
     try:
-        content = registry.fetch(reference.name, tag)
+        content = registry.fetch(reference.name, version_tag(reference.version))
     except NotFoundError as error:
         raise _missing(registry, reference) from error
-    current = registry.resolve(reference.name, "current") == content.digest
-    return Entry(record=parse_record(content), digest=content.digest, registry=registry.address, current=current)
+    return Present(record=parse_record(content), digest=content.digest)
 
 
-def _current(registry: Registry, name: str) -> Entry:
+def _current(registry: Registry, name: str) -> Present:
     observation = observe(registry, name)
     if isinstance(observation, Present):
-        return Entry(record=observation.record, digest=observation.digest, registry=registry.address)
+        return observation
     if isinstance(observation, Denied):
         raise DeniedError(observation.reason)
     if isinstance(observation, Unknown):
@@ -94,13 +66,9 @@ def _missing(registry: Registry, reference: Reference) -> NotFoundError:
     )
 
 
-def read_history(registry: Registry, name: str) -> tuple[Entry, ...]:
+def read_history(registry: Registry, name: str) -> tuple[Present, ...]:
     """List an environment's versions, newest first."""
-    current = registry.resolve(name, "current")
-    versions = tuple(
-        Entry(record=record, digest=digest, registry=registry.address, current=digest == current)
-        for record, digest in history(registry, name)
-    )
+    versions = tuple(Present(record=record, digest=digest) for record, digest in history(registry, name))
     if not versions:
         raise _missing(registry, Reference(name))
     return versions

@@ -10,6 +10,7 @@ from typing import Protocol
 from reconciler.errors import ReconcilerError
 from reconciler.plan.change import Action
 from reconciler.reports.inert import cells, inert, pad
+from reconciler.reports.markdown import LIMIT, code, table
 from reconciler.reports.style import PLAIN, Style
 from reconciler.reports.wording import SYMBOLS, counted
 from reconciler.values.canonical import Json
@@ -129,3 +130,19 @@ def _error_json(error: ReconcilerError) -> dict[str, Json]:
         "exit_code": error.exit_code,
         "location": None if where is None else {"path": where.path, "line": where.line, "column": where.column},
     }
+
+
+def outcome_markdown(results: Sequence[Result]) -> str:
+    """Write what an apply came to for a job's summary: the verdict, then a row for all that was not unchanged."""
+    head = f"## {inert(outcome_summary(results))}\n"
+    rows = [_row(one) for one in results if one.status.value != _QUIET]
+    if not rows:
+        return head
+    columns = ("Environment", "Action", "Result", "Version", "Error")
+    return f"{head}\n{table(columns, rows, LIMIT - len(head) - 1)}\n"
+
+
+def _row(one: Result) -> tuple[str, ...]:
+    version = "" if one.version is None else f"v{one.version}"
+    error = "" if one.error is None else code(str(one.error), 300)
+    return code(one.name), one.action.value, str(one.status.value), version, error
