@@ -254,13 +254,16 @@ def _agreed(step: Step | None, wanted: SavedStep) -> Step:
         raise _stale(wanted.name, "it is neither declared nor registered now")
     if step.action is Action.UNCHANGED and _at_target(step, wanted):
         return step
-    if step.action is not wanted.action:
+    # A build of the same request that has come meanwhile serves instead of one of our own.
+    serves = step.action is Action.REUSE and wanted.action in {Action.CREATE, Action.REBUILD}
+    if step.action is not wanted.action and not serves:
         raise _stale(wanted.name, f"the action is {step.action.value} now, saved was {wanted.action.value}", step)
     if step.observed != wanted.observed:
         raise _stale(
             wanted.name, f"the record is {_short(step.observed)} now, saved was {_short(wanted.observed)}", step
         )
-    if (step.request, step.lock) != (wanted.request, wanted.lock):
+    lock = step.lock if serves and wanted.lock is None else wanted.lock
+    if (step.request, step.lock) != (wanted.request, lock):
         now, then = _target(step.request, step.lock), _target(wanted.request, wanted.lock)
         raise _stale(wanted.name, f"the target is {now} now, saved was {then}", step)
     return step
