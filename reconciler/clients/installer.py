@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reconciler.clients import child
+from reconciler.clients.indexes import read_index_settings
 from reconciler.clients.uv import Uv, find_uv
 from reconciler.errors import BuildError, ReconcilerError, ResolveError, StoreError, UnavailableError
 
 _OF_THE_MACHINE = ("UV_PYTHON_INSTALL_DIR", "UV_LINK_MODE")
 """Where uv keeps interpreters, and whether files may be linked; neither changes what is installed."""
 _DISK = re.compile(
-    r"No space left on device|quota exceeded|Read-only file system|Too many open files|Input/output error",
+    r"No space left|quota exceeded|Read-only file system|Too many open files|File too large|Input/output error",
     re.IGNORECASE,
 )
 _NO_ANSWER = re.compile(
@@ -22,10 +24,16 @@ _NO_ANSWER = re.compile(
 )
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s`'\")>]+", re.IGNORECASE)
 
+_BY_SIGNAL = 128
+
 
 def run_uv(uv: Uv, arguments: Sequence[str], *, variables: Mapping[str, str] | None = None) -> child.Done:
     """Run uv in an empty folder, so that no configuration of a repository is found, and give what became of it."""
     own = {name: uv.environ[name] for name in _OF_THE_MACHINE if name in uv.environ}
+    indexes = read_index_settings(uv.environ, outside=uv.outside)
+    own.update(indexes.variables)
+    if indexes.merged:
+        own["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     try:
         binary = find_uv()
     except ResolveError as error:
@@ -38,12 +46,16 @@ def run_uv(uv: Uv, arguments: Sequence[str], *, variables: Mapping[str, str] | N
         )
 
 
-def failure(what: str, stderr: str) -> ReconcilerError:
+def failure(what: str, done: child.Done) -> ReconcilerError:
     """Turn what uv said into an error, with no address in it: one may hold a password."""
-    said = _ADDRESS.sub("<address>", stderr).strip()
-    if _DISK.search(said):
-        return StoreError(f"the disk refused {what}", hint="free space there and run again", detail=said)
+    said = _ADDRESS.sub("<address>", done.stderr).strip()
+    killer = done.status - _BY_SIGNAL
+    if _DISK.search(said) or killer == signal.SIGXFSZ:
+        return StoreError(f"the disk refused {what}", hint="free space there and run again", detail=said or None)
     if _NO_ANSWER.search(said):
         return UnavailableError("the package index does not answer", hint="run again later, or check uv's settings")
+    if killer > 0:
+        hint = "memory may have run out; run again" if killer == signal.SIGKILL else "run again"
+        return BuildError(f"uv was ended by signal {killer} while it made {what}", hint=hint, detail=said or None)
     line = next((line for line in said.splitlines() if line.startswith("error: ")), "error: it did not say why")
-    return BuildError(f"uv could not make {what}: {line.removeprefix('error: ')}", detail=said)
+    return BuildError(f"uv could not make {what}: {line.removeprefix('error: ')}", detail=said or None)

@@ -54,7 +54,7 @@ def requirements_of(lock: PlatformLock) -> bytes:
 def _run(uv: Uv, arguments: list[str], what: str) -> None:
     done = run_uv(uv, arguments)
     if done.status:
-        raise failure(what, done.stderr)
+        raise failure(what, done)
 
 
 def _wheels_only(lock: PlatformLock) -> list[str]:
