@@ -40,6 +40,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.lock.model import Lock
+from reconciler.manifest.checks import is_dockerfile_text
 from reconciler.manifest.defaults import filled_in
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.model import Docker, Manifest, Python
@@ -140,7 +141,7 @@ def _dockerfile(reach: Reach, docker: Docker) -> Json:
     text, build = docker.base_dockerfile, docker.build
     if text is None and build.context is None and not (build.target or build.args or build.secrets):
         return None
-    if text is not None and not is_inline(text):
+    if text is not None and not is_dockerfile_text(text):
         text = reach.text("docker.base_dockerfile", text)
     return {
         "text": text,
@@ -149,8 +150,3 @@ def _dockerfile(reach: Reach, docker: Docker) -> Json:
         "args": {**build.args},
         "secrets": [*sorted(set(build.secrets))],
     }
-
-
-def is_inline(dockerfile: str) -> bool:
-    """Tell whether ``docker.base_dockerfile`` is the text itself and no path: it has lines, or begins with FROM."""
-    return "\n" in dockerfile or dockerfile[:5].upper() == "FROM "

@@ -13,7 +13,8 @@ import unicodedata
 MAX_LENGTH = 1024
 MAX_COMPONENT = 255
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}){0,8}")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+# An address, a drive, or a host as ssh names one.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|[^/@:]+@[^/@:]+:")
 _INVISIBLE = frozenset(["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"])
 
 
