@@ -1,0 +1,233 @@
+"""One suite for every registry: what the port promises."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import CorruptError, NotFoundError, RegistryError
+from reconciler.oci import media
+from reconciler.oci.descriptor import UNKNOWN_PLATFORM, Content, Descriptor, Image
+from reconciler.oci.image import side_entry
+from reconciler.oci.manifest import Index
+from reconciler.ports import Registry
+from reconciler.registries.layout import LayoutRegistry
+from reconciler.registries.memory import MemoryRegistry
+from reconciler.store.content import ContentStore
+from reconciler.values.digest import Digest
+
+
+@pytest.fixture(params=["memory", "layout"])
+def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
+    if request.param == "memory":
+        yield MemoryRegistry()
+    else:
+        yield LayoutRegistry(tmp_path / "registry", store=ContentStore(tmp_path / "store"))
+
+
+def image(text: str) -> Image:
+    return side_entry(media.LOCK, text.encode())
+
+
+def push(registry: Registry, repository: str, made: Image, *tags: str) -> Content:
+    for blob in made.blobs:
+        registry.push_blob(repository, blob)
+    registry.push(repository, made.manifest, tags=tags)
+    return made.manifest
+
+
+def index_of(made: Image) -> Content:
+    return Index(manifests=(made.manifest.describe(platform=UNKNOWN_PLATFORM),)).to_content()
+
+
+def test_what_is_pushed_is_fetched_by_tag_and_by_digest(registry: Registry) -> None:
+    made = image("a")
+    manifest = push(registry, "training", made, "v1", "current")
+    for reference in ("v1", "current", manifest.digest):
+        assert registry.fetch("training", reference) == manifest
+        assert registry.resolve("training", reference) == manifest.digest
+    for blob in made.blobs:
+        assert b"".join(registry.fetch_blob("training", blob.describe())) == blob.data
+        assert registry.has_blob("training", blob.describe())
+
+
+def test_an_index_keeps_its_media_type(registry: Registry) -> None:
+    made = image("a")
+    push(registry, "training", made)
+    registry.push("training", index_of(made), tags=["v1"])
+    assert registry.fetch("training", "v1") == index_of(made)
+    assert registry.fetch("training", index_of(made).digest) == index_of(made)
+
+
+def test_a_tag_moves_and_the_rest_stays(registry: Registry) -> None:
+    first = push(registry, "training", image("a"), "v1", "current")
+    second = push(registry, "training", image("b"), "v2", "current")
+    assert registry.fetch("training", "current") == second
+    assert registry.fetch("training", "v1") == first
+    assert registry.tags("training") == ("current", "v1", "v2")
+
+
+def test_what_is_not_there_is_not_found(registry: Registry) -> None:
+    nothing = Descriptor(media_type=media.LOCK, digest=Digest.of(b"?"), size=1)
+    for _ in range(2):
+        for reference in ("current", nothing.digest):
+            with pytest.raises(NotFoundError):
+                registry.fetch("training", reference)
+            assert registry.resolve("training", reference) is None
+        with pytest.raises(NotFoundError):
+            list(registry.fetch_blob("training", nothing))
+        assert not registry.has_blob("training", nothing)
+        push(registry, "training", image("a"), "v1")
+
+
+def test_a_repository_that_nobody_wrote_has_no_tags_and_is_not_listed(registry: Registry) -> None:
+    assert registry.tags("training") == ()
+    assert registry.repositories() == ()
+    assert registry.resolve("training", "v1") is None
+    assert registry.repositories() == ()
+
+
+def test_repositories_are_listed_sorted_and_apart(registry: Registry) -> None:
+    for name in ("b", "a", "reconciler-state"):
+        push(registry, name, image(name), "v1")
+    assert registry.repositories() == ("a", "b", "reconciler-state")
+    assert registry.fetch("a", "v1") != registry.fetch("b", "v1")
+    with pytest.raises(NotFoundError):
+        registry.fetch("a", image("b").manifest.digest)
+
+
+def test_a_manifest_that_names_what_is_not_there_is_refused(registry: Registry) -> None:
+    made = image("a")
+    with pytest.raises(RegistryError, match="not there"):
+        registry.push("training", made.manifest, tags=["v1"])
+    registry.push_blob("training", made.blobs[0])
+    with pytest.raises(RegistryError, match="not there"):
+        registry.push("training", made.manifest, tags=["v1"])
+    with pytest.raises(RegistryError, match="not there"):
+        registry.push("training", index_of(made), tags=["v1"])
+    assert registry.tags("training") == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Content(media_type=media.INDEX, data=b"{}"),
+        Content(media_type=media.INDEX, data=image("a").manifest.data),
+        Content(media_type=media.MANIFEST, data=b"not JSON"),
+        Content(media_type="text/plain", data=b"x"),
+    ],
+)
+def test_what_is_no_manifest_is_never_tagged(registry: Registry, content: Content) -> None:
+    with pytest.raises(CorruptError):
+        registry.push("training", content, tags=["v1"])
+    assert registry.tags("training") == ()
+
+
+def test_a_blob_is_fetched_only_at_the_size_that_was_asked_for(registry: Registry) -> None:
+    registry.push_blob("training", Content(media_type=media.LOCK, data=b"12345"))
+    for size in (4, 6):
+        wrong = Descriptor(media_type=media.LOCK, digest=Digest.of(b"12345"), size=size)
+        with pytest.raises(CorruptError):
+            list(registry.fetch_blob("training", wrong))
+        assert not registry.has_blob("training", wrong)
+
+
+def test_a_blob_may_be_taken_from_another_repository(registry: Registry) -> None:
+    blob = Content(media_type=media.LOCK, data=b"12345")
+    registry.push_blob("old", blob)
+    registry.push_blob("new", blob, mount_from="old")
+    assert b"".join(registry.fetch_blob("new", blob.describe())) == b"12345"
+
+
+def test_a_blob_is_no_manifest(registry: Registry) -> None:
+    made = image("a")
+    push(registry, "training", made)
+    for blob in made.blobs:
+        with pytest.raises(CorruptError):
+            registry.fetch("training", blob.digest)
+
+
+def test_pushing_again_changes_nothing(registry: Registry) -> None:
+    made = image("a")
+    assert push(registry, "training", made, "v1") == push(registry, "training", made, "v1")
+    assert registry.tags("training") == ("v1",)
+
+
+NAMES = [
+    "",
+    ".",
+    "..",
+    "a/b",
+    "../a",
+    "/a",
+    "a\0",
+    "a\n",
+    "A",
+    "-a",
+    "a..b",
+    "é",
+    "con",
+    "a" * 101,
+    "reconciler-x",
+    ".tmp",
+]
+
+
+@pytest.mark.threat("T1")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_outside_the_grammar_touches_nothing(registry: Registry, name: str, tmp_path: Path) -> None:
+    blob = Content(media_type=media.LOCK, data=b"x")
+    for work in (
+        lambda: registry.fetch(name, "v1"),
+        lambda: registry.fetch(name, blob.digest),
+        lambda: registry.resolve(name, "v1"),
+        lambda: list(registry.fetch_blob(name, blob.describe())),
+        lambda: registry.has_blob(name, blob.describe()),
+        lambda: registry.push_blob(name, blob),
+        lambda: registry.push_blob("a", blob, mount_from=name),
+        lambda: registry.push(name, image("a").manifest, tags=["v1"]),
+        lambda: registry.tags(name),
+        lambda: registry.writing(name).__enter__(),
+    ):
+        with pytest.raises(RegistryError, match="no repository"):
+            work()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.threat("T1")
+@pytest.mark.parametrize("tag", ["", ".", "-v1", "a/b", "a:b", "a\n", "é", "a" * 129, "../x"])
+def test_a_tag_outside_the_grammar_is_refused(registry: Registry, tag: str) -> None:
+    made = image("a")
+    push(registry, "training", made)
+    with pytest.raises(RegistryError, match="not a tag"):
+        registry.push("training", made.manifest, tags=["v1", tag])
+    assert registry.tags("training") == ()
+
+
+@pytest.mark.threat("F3")
+def test_one_writer_at_a_time(registry: Registry) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(5):
+            with registry.writing("training"):
+                inside.append(number)
+                most.append(len(inside))
+                inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 20
+
+
+def test_writers_of_different_repositories_do_not_wait_for_each_other(registry: Registry) -> None:
+    with registry.writing("a"), registry.writing("b"):
+        push(registry, "a", image("a"), "v1")
+        push(registry, "b", image("b"), "v1")
