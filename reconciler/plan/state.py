@@ -58,12 +58,15 @@ def parse_state(data: bytes) -> State:
         raise _corrupt("its manager is no text")
     if not isinstance(records, dict) or len(records) > MAX_RECORDS:
         raise _corrupt("its records are no table of names and digests")
-    return State(
+    state = State(
         manager=manager,
         began=_parse_commit(value["began"]),
         finished=_parse_commit(value["finished"]),
         records={name: _parse_record(name, digest) for name, digest in records.items()},
     )
+    if state.to_content() != data:
+        raise _corrupt("it is not in canonical form")
+    return state
 
 
 def _parse_object(data: bytes) -> dict[str, Json]:
