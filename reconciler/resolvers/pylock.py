@@ -11,6 +11,9 @@ from reconciler.errors import ResolveError
 from reconciler.lock.wheels import best
 from reconciler.values.pep import normalise
 
+OUTPUT = "pylock.toml"
+FORMAT = ("--format=pylock.toml",)
+
 
 @dataclass(frozen=True, order=True, kw_only=True, slots=True)
 class Pin:

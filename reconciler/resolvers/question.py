@@ -14,7 +14,6 @@ from reconciler.resolvers.target import MACOS, Target
 from reconciler.values.canonical import Json
 from reconciler.values.pep import normalise
 
-OUTPUT = "pylock.toml"
 _INPUT, _CONSTRAINTS, _OVERRIDES, _PROJECT = "requirements.in", "constraints.txt", "overrides.txt", "pyproject.toml"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -40,6 +39,16 @@ class Question:
         """The packages that are required directly."""
         return tuple(sorted({name_of(requirement) for requirement in self.requirements}))
 
+    @property
+    def moment(self) -> str:
+        """The moment after which uploads don't count; empty where all do."""
+        return _end_of_day(self.exclude_newer) if self.exclude_newer else ""
+
+    def asked_of(self, name: str) -> tuple[str, ...]:
+        """Give every requirement and constraint on a package; an override stands for all of them."""
+        overrides = tuple(text for text in self.overrides if name_of(text) == name)
+        return overrides or tuple(text for text in (*self.requirements, *self.constraints) if name_of(text) == name)
+
     def with_requirements(self, *requirements: str) -> Question:
         """Ask for these as well."""
         return replace(self, requirements=(*self.requirements, *requirements))
@@ -48,7 +57,6 @@ class Question:
         """Write uv's arguments; the first names the file with the requirements."""
         found = [
             _PROJECT if self._pinned else _INPUT,
-            "--format=pylock.toml",
             "--only-binary=:all:",
             *(f"--no-binary={name}" for name in self.build_from_source),
             f"--python-version={target.interpreter.version}",
@@ -56,7 +64,7 @@ class Question:
         ]
         found += ["--constraints", _CONSTRAINTS] if self.constraints else []
         found += ["--overrides", _OVERRIDES] if self.overrides else []
-        found += [f"--exclude-newer={_end_of_day(self.exclude_newer)}"] if self.exclude_newer else []
+        found += [f"--exclude-newer={self.moment}"] if self.exclude_newer else []
         return found
 
     def files(self, addresses: Mapping[str, str]) -> dict[str, str]:

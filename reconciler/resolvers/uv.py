@@ -10,14 +10,16 @@ from pathlib import Path
 from reconciler.clients.http import Http
 from reconciler.clients.indexes import read_index_settings
 from reconciler.clients.uv import Compiled, Uv
-from reconciler.errors import ResolveError
-from reconciler.lock.model import MACHINE_INDEX, Lock, Package, PlatformLock
+from reconciler.errors import ReconcilerError, ResolveError
+from reconciler.lock.model import Lock, Package, PlatformLock
 from reconciler.manifest.desired import Desired
 from reconciler.ports import Resolution, Resolved
 from reconciler.resolvers.explanation import failure, locate
-from reconciler.resolvers.origin import Origin, bare, origin_of
-from reconciler.resolvers.pylock import Pin, parse_pylock, to_preference
-from reconciler.resolvers.question import OUTPUT, Question, question_of
+from reconciler.resolvers.newest import by_name, find_outdated, find_trapped, refuse_trapped
+from reconciler.resolvers.notes import notes_on
+from reconciler.resolvers.origin import EMITTED, Indexes, Origin, bare, origin_of, parse_indexes
+from reconciler.resolvers.pylock import FORMAT, OUTPUT, Pin, parse_pylock, to_preference
+from reconciler.resolvers.question import Question, name_of, question_of
 from reconciler.resolvers.sizes import fetch_sizes
 from reconciler.resolvers.target import Target, targets_of
 
@@ -75,23 +77,56 @@ class Solver:
         """Give a platform's lock, and what is worth saying about it."""
         if not self.question.requirements:
             return PlatformLock(interpreter=target.interpreter, libc=target.libc), ()
-        pins = self._pins(self.question, target)
-        packages = self._packages(pins, target)
-        return PlatformLock(interpreter=target.interpreter, libc=target.libc, packages=packages), ()
+        question, pins = self._pins(target)
+        indexes = self._indexes(question, target, pins)
+        notes = self._refuse_trap(question, target, pins, indexes)
+        packages = self._packages(pins, target, indexes)
+        lock = PlatformLock(interpreter=target.interpreter, libc=target.libc, packages=packages)
+        return lock, (*notes, *notes_on(self.desired, packages))
 
-    def ask(self, question: Question, target: Target, preference: Mapping[str, str]) -> Compiled:
-        """Ask uv; nothing is believed of a failure here."""
+    def ask(self, question: Question, target: Target, versions: Mapping[str, str], *, emit: bool = False) -> Compiled:
+        """Ask uv; ``versions`` stay where they can. With ``emit`` it says where it looked instead of what it chose."""
         files = question.files(self.origin.bare)
-        if preference:
-            files[OUTPUT] = to_preference(preference)
-        return self.uv.compile(question.arguments(target), files, output=OUTPUT, variables=self.origin.variables)
+        output = "requirements.txt" if emit else OUTPUT
+        if versions:
+            pins = "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
+            files[output] = pins if emit else to_preference(versions)
+        arguments = [*question.arguments(target), *(EMITTED if emit else FORMAT)]
+        return self.uv.compile(arguments, files, output=output, variables=self.origin.variables)
 
-    def _pins(self, question: Question, target: Target) -> tuple[Pin, ...]:
+    def _pins(self, target: Target) -> tuple[Question, tuple[Pin, ...]]:
+        """Solve; a package that must come from one source is required by name, since uv binds only those."""
+        question = self.question
+        pins = self._solve(question, target)
+        while indirect := {pin.name for pin in pins} & question.sources.keys() - set(question.names):
+            question = question.with_requirements(*sorted(indirect))
+            pins = self._solve(question, target)
+        return question, pins
+
+    def _solve(self, question: Question, target: Target) -> tuple[Pin, ...]:
         answer = self.ask(question, target, self._preference(target))
         if answer.status:
-            alias = self.origin.alias_in(answer.said)
-            raise failure(answer.said, desired=self.desired, question=question, target=target, alias=alias)
+            raise self._failure(answer, question, target)
         return parse_pylock(answer.output)
+
+    def _failure(self, answer: Compiled, question: Question, target: Target) -> ReconcilerError:
+        alias = self.origin.alias_in(answer.said)
+        return failure(answer.said, desired=self.desired, question=question, target=target, alias=alias)
+
+    def _indexes(self, question: Question, target: Target, pins: tuple[Pin, ...]) -> Indexes:
+        answer = self.ask(question, target, {pin.name: pin.version for pin in pins if pin.kind != "url"}, emit=True)
+        if answer.status:
+            raise self._failure(answer, question, target)
+        return parse_indexes(answer.output, question, self.origin)
+
+    def _refuse_trap(
+        self, question: Question, target: Target, pins: tuple[Pin, ...], indexes: Indexes
+    ) -> tuple[str, ...]:
+        compared = by_name(pins, self.question, self._preference(target))
+        outdated, notes = find_outdated(compared, question, target, indexes, self.http)
+        trapped = find_trapped(outdated, question, lambda asked: self.ask(asked, target, {}))
+        refuse_trapped(trapped, self.desired, target)
+        return notes
 
     def _preference(self, target: Target) -> dict[str, str]:
         lock, free = self.resolution.preference, self.resolution.upgrade
@@ -100,22 +135,32 @@ class Solver:
             return {}
         return {package.name: package.version for package in before.packages if package.name not in free}
 
-    def _packages(self, pins: tuple[Pin, ...], target: Target) -> tuple[Package, ...]:
+    def _packages(self, pins: tuple[Pin, ...], target: Target, indexes: Indexes) -> tuple[Package, ...]:
         lock = self.resolution.preference
         before = lock.platforms.get(target.platform) if lock else None
         known = {package.sha256: package.size for package in before.packages} if before else {}
         sizes = fetch_sizes(pins, known, self.http)
-        return tuple(sorted(self._package(pin, sizes[pin]) for pin in pins))
+        return tuple(sorted(self._package(pin, sizes[pin], indexes) for pin in pins))
 
-    def _package(self, pin: Pin, size: int) -> Package:
+    def _package(self, pin: Pin, size: int, indexes: Indexes) -> Package:
         if not pin.sha256:
             raise ResolveError(f"the index gives no sha256 for {pin.file}", where=locate(self.desired, pin.name))
-        source = MACHINE_INDEX
+        self._check_hash(pin)
+        source = self.origin.source_of(indexes.taken_from.get(pin.name, ""))
         if pin.kind == "url":
             source = f"url:{bare(pin.url)}"
         elif pin.kind == "sdist":
             source = f"built:{pin.file}@sha256:{pin.sha256}"
         return Package(name=pin.name, version=pin.version, file=pin.file, size=size, sha256=pin.sha256, source=source)
+
+    def _check_hash(self, pin: Pin) -> None:
+        for requirement, admitted in self.question.hashes.items():
+            if name_of(requirement) == pin.name and f"sha256:{pin.sha256}" not in admitted:
+                raise ResolveError(
+                    f"{pin.file} is none of the files whose hashes the requirement gives",
+                    where=locate(self.desired, pin.name),
+                    hint="give the hash of this platform's wheel as well",
+                )
 
 
 def _check_builds(question: Question, resolution: Resolution) -> None:
