@@ -39,8 +39,7 @@ def drift_text(report: DriftReport, style: Style = PLAIN) -> str:
     for finding in report.findings:
         head = f"  ! {pad(inert(finding.name, 40), width)}  {_MEANING[finding.kind]}: {inert(finding.path, 48)}"
         lines.append(style.paint(f"{head}  {inert(finding.note)}".rstrip(), "red"))
-        lines.append(f"      applied {_full(finding.expected)}")
-        lines.append(f"      found   {_full(finding.found)}")
+        lines += _digests(finding)
     lines += [f"  ? {inert(name)}  could not be read: {inert(reason)}" for name, reason in report.unreadable]
     if report.pending:
         lines.append(f"  pending, which is no drift: {', '.join(map(inert, report.pending))}")
@@ -91,8 +90,12 @@ def _finding_json(finding: Finding) -> dict[str, Json]:
     }
 
 
-def _full(digest: Digest | None) -> str:
-    return "nothing" if digest is None else str(digest)
+def _digests(finding: Finding) -> list[str]:
+    """Write the digests that are known; that nothing is there is known too."""
+    lines = [f"      applied {finding.expected}"] if finding.expected is not None else []
+    if finding.found is not None:
+        return [*lines, f"      found   {finding.found}"]
+    return [*lines, "      found   nothing"] if finding.kind in {Kind.DELETED, Kind.MISSING} else lines
 
 
 def _code(digest: Digest | None) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from reconciler.plan.change import Action, Plan, Step
-from reconciler.reports.inert import inert
+from reconciler.reports.inert import cut, inert
 from reconciler.reports.wording import (
     SYMBOLS,
     change_symbol,
@@ -20,6 +20,7 @@ from reconciler.reports.wording import (
     counted,
     package_text,
     packages_summary,
+    place_text,
     summary,
 )
 
@@ -107,14 +108,14 @@ def _row(step: Step) -> tuple[str, ...]:
     reasons = dict.fromkeys(change.reason.value for change in step.changes)
     note = code(step.note, _MAX_VALUE) if step.note else ""
     why = " ".join(part for part in (" ".join(reasons), note) if part)
-    where = code(str(step.location), _MAX_VALUE) if step.location.path else ""
+    where = code(place_text(step.location), _MAX_VALUE) if step.location.path else ""
     return code(SYMBOLS[step.action]), code(step.name, 100), step.action.value, why, where
 
 
 def _details(step: Step) -> str:
     lines = []
     for change in step.changes[:_MAX_LINES]:
-        place = f"  ({inert(str(change.location), _MAX_VALUE)})" if change.location else ""
+        place = f"  ({cut(place_text(change.location), _MAX_VALUE)})" if change.location else ""
         if change.path:
             lines.append(f"{change_symbol(change)} {inert(change.path, 80)}: {change_text(change, _MAX_VALUE)}{place}")
     if len(step.changes) > _MAX_LINES:

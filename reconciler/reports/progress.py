@@ -57,7 +57,8 @@ class Lines:
         """End."""
 
     def _line(self, progress: Progress) -> str:
-        elapsed = self._clock() - self._began.setdefault(progress.name, self._clock())
+        now = self._clock()
+        elapsed = now - self._began.setdefault(progress.name, now)
         detail = f": {inert(progress.detail)}" if progress.detail else ""
         text = f"[{elapsed:6.1f}s] {inert(progress.name)} {progress.stage.value}{detail}"
         colour = _COLOURS.get(progress.stage)

@@ -15,9 +15,11 @@ from reconciler.reports.wording import (
     counted,
     package_text,
     packages_summary,
+    place_text,
     summary,
     why,
 )
+from reconciler.values.location import Location
 
 _COLOURS = {
     Action.CREATE: "green",
@@ -59,8 +61,7 @@ def _heading(plan: Plan) -> str:
 def _step(step: Step, names: int, style: Style) -> Iterator[str]:
     colour = _COLOURS[step.action]
     head = f"  {SYMBOLS[step.action]} {pad(cut(inert(step.name), names), names)}  {step.action.value:9}  "
-    place = inert(str(step.location)) if step.location.path else ""
-    yield style.paint(_placed(f"{head}{why(step)}", place, style), colour).rstrip()
+    yield style.paint(_placed(f"{head}{why(step)}", step.location, style), colour)
     limit = None if style.verbose else _MAX_CHANGES
     details = step.changes if any(change.path for change in step.changes) else ()
     for change in details[:limit]:
@@ -75,9 +76,8 @@ def _step(step: Step, names: int, style: Style) -> Iterator[str]:
 
 def _change(change: Change, style: Style) -> str:
     symbol = change_symbol(change)
-    text = f"{symbol} {pad(inert(change.path, 48), 24)}  {change_text(change, max(style.width // 4, 20))}"
-    place = inert(str(change.location)) if change.location is not None else ""
-    return style.paint(_placed(f"      {text}", place, style), _CHANGE_COLOURS[symbol]).rstrip()
+    text = f"{symbol} {pad(inert(change.path, 48), 24)}  {change_text(change, max(2 * style.width // 5, 20))}"
+    return style.paint(_placed(f"      {text}", change.location, style), _CHANGE_COLOURS[symbol])
 
 
 def _packages(packages: tuple[PackageChange, ...], style: Style) -> str:
@@ -88,6 +88,7 @@ def _packages(packages: tuple[PackageChange, ...], style: Style) -> str:
     return f"      packages: {packages_summary(packages)}: {text}  … {len(packages) - limit} more"
 
 
-def _placed(text: str, place: str, style: Style) -> str:
+def _placed(text: str, location: Location | None, style: Style) -> str:
     """Put a place at the right: in one column where there is room, else two spaces after the text."""
-    return f"{pad(text, style.width - 36)}  {place}" if place else text
+    place = place_text(location)
+    return f"{pad(text, style.width - 36)}  {place}" if place else text.rstrip()

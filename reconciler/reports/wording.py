@@ -11,6 +11,7 @@ from reconciler.lock.difference import PackageChange
 from reconciler.plan.change import Action, Change, Plan, Reason, Step
 from reconciler.reports.inert import inert
 from reconciler.values.canonical import Json
+from reconciler.values.location import Location
 
 SYMBOLS = {
     Action.CREATE: "+",
@@ -27,7 +28,7 @@ _TO_DO = {
     Action.REBUILD: "to rebuild",
     Action.REBASE: "to rebase",
     Action.REUSE: "to reuse",
-    Action.METADATA: "to describe anew",
+    Action.METADATA: "metadata only",
     Action.ARCHIVE: "to archive",
     Action.BLOCKED: "blocked",
     Action.UNCHANGED: "unchanged",
@@ -50,6 +51,13 @@ def why(step: Step) -> str:
     """Say why a step is taken: its reasons, each once, then its note."""
     reasons = dict.fromkeys(change.reason.value for change in step.changes)
     return "  ".join(part for part in (" ".join(reasons), inert(step.note)) if part)
+
+
+def place_text(location: Location | None) -> str:
+    """Write where something stands as ``path:line``, nothing where it stands nowhere."""
+    if location is None or not location.path:
+        return ""
+    return inert(f"{location.path}:{location.line}" if location.line else location.path)
 
 
 def value_text(value: Json, limit: int) -> str:
