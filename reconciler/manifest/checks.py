@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping
 
-from reconciler.manifest.secrets import Finding, find_secrets
+from reconciler.manifest.secrets import Finding
 from reconciler.values import names, paths
 from reconciler.values.canonical import Json
 
@@ -34,7 +34,6 @@ def check_value(value: Fields, prefix: str = "") -> Iterator[Finding]:
     """Check what depends on the manifest alone. ``prefix`` is where it stands in the file, with its final dot."""
     for path, message, hint in _own(value):
         yield f"{prefix}{path}", message, hint
-    yield from find_secrets(dict(value), prefix)
 
 
 def check_place(value: Fields, path: str, folder: str) -> Iterator[Finding]:

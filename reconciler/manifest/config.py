@@ -140,6 +140,7 @@ def _check(value: Fields) -> Iterator[Finding]:
     for name, item in _mapping(value, "defaults").items():
         if isinstance(item, dict):
             yield from check_value(item, f"defaults.{name}.")
+            yield from find_secrets(item, f"defaults.{name}.")
     yield from _check_paths(value)
     for group in ("indexes", "channels"):
         if "default" in _mapping(value, group):

@@ -25,7 +25,7 @@ from reconciler.manifest.wording import quoted
 from reconciler.values.location import Location
 
 # A reader in Python takes 2 µs a character and 35 µs a node: at these limits, under one second.
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 128 * 1024
 MAX_NODES = 10_000
 MAX_DEPTH = 50
 MAX_PROBLEMS = 100

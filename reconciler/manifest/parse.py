@@ -19,7 +19,7 @@ from reconciler.manifest.document import MAX_PROBLEMS, parse_document
 from reconciler.manifest.model import Manifest
 from reconciler.manifest.problem import Problem
 from reconciler.manifest.schema import check, parse_schema
-from reconciler.manifest.secrets import Finding
+from reconciler.manifest.secrets import Finding, find_secrets
 from reconciler.manifest.wording import quoted, suggestion
 from reconciler.values.canonical import Json
 from reconciler.values.location import Location
@@ -65,17 +65,14 @@ def read_value(data: bytes, path: str, schema: str) -> ParsedDocument:
     lines = {where: (place.line, place.column) for where, place in converted.places.items() if where}
     problems = [*document.problems, *check(converted, compiled, path)]
     if isinstance(converted.value, dict):
-        known = {problem.location for problem in problems}
-        found = _problems(check_value(converted.value), lines, path)
-        problems += [problem for problem in found if problem.location not in known or "secret" in problem.message]
+        problems += _unknown_yet(_problems(check_value(converted.value), lines, path), problems)
+        problems += _problems(find_secrets(converted.value), lines, path)
     if not problems and isinstance(converted.value, dict):
         return ParsedDocument(value=converted.value, lines=lines)
     if isinstance(converted.value, dict):
         # The file is refused and not kept: what depends on its place is said in the same run.
         folder = path.rpartition("/")[0] if expected_name(path, _FOLDER) != converted.value.get("name") else _FOLDER
-        known = {problem.location for problem in problems}
-        placed = _problems(check_place(converted.value, path, folder), lines, path)
-        problems += [problem for problem in placed if problem.location not in known]
+        problems += _unknown_yet(_problems(check_place(converted.value, path, folder), lines, path), problems)
     raise invalid(problems)
 
 
@@ -138,7 +135,7 @@ def _extended(parsed: ParsedDocument, path: str, config: Config) -> tuple[Mappin
         return parsed.value, _problems([finding], parsed.lines, path)
     value = fill_in(parsed.value, defaults)
     # What the file and the defaults say each for itself may contradict together.
-    return value, _problems(check_value(value), parsed.lines, path)
+    return value, _problems((*check_value(value), *find_secrets({**value})), parsed.lines, path)
 
 
 def _unknown_repositories(value: Mapping[str, Json], config: Config) -> Iterable[Finding]:
@@ -156,6 +153,12 @@ def _unknown_repositories(value: Mapping[str, Json], config: Config) -> Iterable
 
 def _problems(findings: Iterable[Finding], lines: Lines, path: str) -> list[Problem]:
     return [Problem(_locate(where, lines, path), message, hint) for where, message, hint in findings]
+
+
+def _unknown_yet(found: Iterable[Problem], known: Iterable[Problem]) -> list[Problem]:
+    """Leave out what stands where something was found already: it is mostly the same fault in other words."""
+    places = {problem.location for problem in known}
+    return [problem for problem in found if problem.location not in places]
 
 
 def _locate(where: str, lines: Lines, path: str) -> Location:

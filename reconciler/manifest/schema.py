@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from reconciler.errors import ReconcilerError
@@ -76,13 +77,10 @@ def parse_schema(text: str) -> Schema:
     if not isinstance(content, dict):
         raise ReconcilerError("a schema of the reconciler is no object", hint="install it again")
     registry: referencing.Registry[bool | Mapping[str, object]] = referencing.Registry()
-    homes: dict[str, list[str]] = {}
-    for path in _field_paths(content, ""):
-        homes.setdefault(path.rpartition(".")[2], []).append(path)
     return Schema(
         content=content,
         validator=jsonschema.Draft7Validator(content, registry=registry),
-        homes={name: tuple(paths) for name, paths in homes.items()},
+        homes=_homes(content),
     )
 
 
@@ -91,10 +89,29 @@ def check(converted: Converted, schema: Schema, path: str) -> list[Problem]:
     worder = _Worder(converted, schema, path)
     found: set[Problem] = set()
     for error in schema.validator.iter_errors(converted.value):
-        found.update(worder.problems(_Fault.of(error)))
+        # One error may be thousands of findings (unknown fields), each with a search for the likely word.
+        found.update(islice(worder.problems(_Fault.of(error)), MAX_PROBLEMS))
         if len(found) >= MAX_PROBLEMS:
             break
-    return sorted(found)
+    return sorted(found)[:MAX_PROBLEMS]
+
+
+def _homes(schema: Mapping[str, Json]) -> Mapping[str, tuple[str, ...]]:
+    homes: dict[str, list[str]] = {}
+    for path in _field_paths(schema, ""):
+        homes.setdefault(path.rpartition(".")[2], []).append(path)
+    return {name: tuple(paths) for name, paths in homes.items()}
+
+
+def _home(key: str, homes: Mapping[str, tuple[str, ...]]) -> str | None:
+    """Find where a field stands that is called so, or nearly so, or that another tool calls so."""
+    if key in homes:
+        return homes[key][0]
+    synonym = _SYNONYMS.get(key.lower().replace("-", "_"))
+    if synonym is not None and synonym in homes.get(synonym.rpartition(".")[2], ()):
+        return synonym
+    near = suggestion(key, homes)
+    return homes[near][0] if near else None
 
 
 def _field_paths(schema: Mapping[str, Json], path: str) -> Iterator[str]:
@@ -246,31 +263,23 @@ class _Worder:
             if key not in fault.properties:
                 inside = f"{fault.where}.{key}" if fault.where else key
                 message = f"unknown field {_code(key)}" + (f" in {_name(fault.where)}" if fault.where else "")
-                hint = self._unknown_hint(key, fault.where, fault.properties)
+                hint = self._unknown_hint(key, fault.where, fault.schema)
                 yield self._problem(inside, message, hint, place=self._converted.keys.get(inside))
 
-    def _unknown_hint(self, key: str, where: str, properties: Mapping[str, Json]) -> str:
+    def _unknown_hint(self, key: str, where: str, schema: Mapping[str, Json]) -> str:
+        found = schema.get("properties")
+        properties = found if isinstance(found, dict) else {}
         near = suggestion(key, properties)
         if near is not None:
             return f"did you mean `{near}`?"
-        base, homes = "", self._schema.homes
-        if where.startswith("defaults."):
-            base = ".".join(where.split(".")[:2]) + "."
-        home = self._home(key, homes)
-        if home is not None:
-            section, _, name = home.rpartition(".")
-            place = f"under `{base}{section}`" if section else "at the top level"
-            return f"`{name}` stands {place}" if name == key else f"did you mean `{name}`? It stands {place}"
-        return f"known fields: {', '.join(properties)}"
-
-    def _home(self, key: str, homes: Mapping[str, tuple[str, ...]]) -> str | None:
-        if key in homes:
-            return homes[key][0]
-        synonym = _SYNONYMS.get(key.lower().replace("-", "_"))
-        if synonym is not None and synonym in homes.get(synonym.rpartition(".")[2], ()):
-            return synonym
-        near = suggestion(key, homes)
-        return homes[near][0] if near else None
+        # First what is inside the section at hand, as in a set of defaults, then anywhere.
+        inside = _home(key, _homes(schema)) if where else None
+        home = f"{where}.{inside}" if inside else _home(key, self._schema.homes)
+        if home is None:
+            return f"known fields: {', '.join(properties)}"
+        section, _, name = home.rpartition(".")
+        place = f"under `{section}`" if section else "at the top level"
+        return f"`{name}` stands {place}" if name == key else f"did you mean `{name}`? It stands {place}"
 
     def _empty(self, fault: _Fault) -> Iterable[Problem]:
         return [self._problem(fault.where, f"{_name(fault.where)} is empty", "delete the line, or give it a value")]

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reconciler.errors import ManifestError
+from reconciler.manifest.config import Config, PackageSource, Policies, SystemRepository, fill_in, parse_config
+from reconciler.sources.schemas import read_schema
+from reconciler.values.canonical import Json
+
+SCHEMA = read_schema("config")
+
+
+def read(text: str) -> Config:
+    return parse_config(text.encode(), "reconciler.yaml", SCHEMA)
+
+
+def findings(text: str) -> list[str]:
+    with pytest.raises(ManifestError) as caught:
+        read(text)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "{}\n"])
+def test_everything_has_a_default(text: str) -> None:
+    assert read(text) == Config() == parse_config(None, "reconciler.yaml", SCHEMA)
+
+
+def test_the_defaults_are_those_of_the_schema() -> None:
+    properties = json.loads(SCHEMA)["properties"]
+    config = Config()
+    assert config.registry == properties["registry"]["default"]
+    assert config.manifests == properties["manifests"]["default"]
+    for compute, entry in properties["bases"]["properties"].items():
+        for variant, image in entry["properties"].items():
+            assert config.bases[compute][variant] == image["default"]
+    for name, policy in properties["policies"]["properties"].items():
+        value = getattr(config.policies, name)
+        assert (list(value) if isinstance(value, tuple) else value) == policy["default"]
+
+
+def test_fields_reach_the_configuration() -> None:
+    config = read(
+        "registry: registry.example.org/ml\nmanager: team\nbranches: {main: a, feature/x: b}\nmanifests: ./ml/envs/\n"
+        "bases: {gpu: {slim: 'cuda:12'}}\n"
+        "indexes: {internal: {url: https://packages.example.org/simple, credential: c}}\n"
+        "system_repositories: {x: {url: https://a.example.org, suite: s, key: k.asc}}\n"
+        "policies: {max_deletes: 0, removal: delete, protected: [a], require_lock: true}\n"
+    )
+    assert config.registry_of("main") == "a"
+    assert config.registry_of("other") == config.registry_of(None) == "registry.example.org/ml"
+    assert config.manifests == "ml/envs"
+    assert config.bases["gpu"] == {"standard": "debian:bookworm", "slim": "cuda:12"}
+    assert config.indexes == {"internal": PackageSource(url="https://packages.example.org/simple", credential="c")}
+    assert config.system_repositories["x"] == SystemRepository(url="https://a.example.org", suite="s", key="k.asc")
+    assert config.policies == Policies(max_deletes=0, removal="delete", protected=("a",), require_lock=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("registri: x", "1:1: unknown field `registri` (did you mean `registry`?)"),
+        ("max_deletes: 3", "1:1: unknown field `max_deletes` (`max_deletes` stands under `policies`)"),
+        ("policies: {max_deletes: '3'}", "1:25: `policies.max_deletes` is the text '3'; expected a number"),
+        ("policies: {max_deletes: 03}", "1:25: `policies.max_deletes` is the text '03'; expected a number"),
+        ("policies: {max_deletes: -1}", "1:25: `policies.max_deletes` is -1; expected at least 0"),
+        ("policies: {max_deletes: .nan}", "1:25: .nan is a number that is none"),
+        ("policies: {removal: remove}", "1:21: `policies.removal` is 'remove'; expected archive or delete"),
+        ("policies: {protected: [A]}", "expected a name that matches"),
+        ("policies: {protected: [reconciler-x]}", "the reconciler's own"),
+        ("manifests: ../x", "1:12: the path leads out of the repository"),
+        ("manifests: /x", "1:12: the path is absolute"),
+        ("indexes: {a: {}}", "1:11: `indexes.a` needs the field `url`"),
+        ("indexes: {A: {url: https://x.example.org}}", "`indexes` has the key 'A'; expected an alias"),
+        ("indexes: {a: {url: ftp://x}}", "expected an address such as"),
+        ("indexes: {a: {url: 'https://u:p@x.example.org'}}", "expected an address such as"),
+        ("indexes: {a: {url: https://x.example.org, credential: a b}}", "expected the name of a credential"),
+        ("manager: ${X}", "no variable is filled in"),
+        ("defaults: {t: {name: x}}", "unknown field `name` in `defaults.t`"),
+        ("defaults: {t: {pip: []}}", "(`pip` stands under `defaults.t.python`)"),
+        ("defaults: {t: {cuda: 12.4}}", "1:22: `cuda` goes with `compute: gpu`"),
+        ("defaults: {t: {environment_variables: {A_TOKEN: x}}}", "literal secret"),
+        ("- a", "1:1: the file is a list; expected a mapping"),
+    ],
+)
+def test_a_mistake_is_said_with_its_place_and_its_fix(text: str, expected: str) -> None:
+    found = findings(text)
+    assert any(expected in line for line in found), found
+
+
+def test_a_credential_of_an_address_is_a_name_or_a_variable() -> None:
+    config = read("indexes: {a: {url: https://x.example.org, credential: '${TOKEN}'}}")
+    assert config.indexes["a"].credential == "${TOKEN}"
+
+
+def test_filling_in_replaces_lists_and_merges_mappings() -> None:
+    own: dict[str, Json] = {"a": ["x"], "b": {"c": "1"}}
+    assert fill_in(own, {"a": ["y"], "b": {"c": "2", "d": "3"}, "e": "4"}) == {
+        "a": ["x"],
+        "b": {"c": "1", "d": "3"},
+        "e": "4",
+    }
+
+
+def test_filling_in_changes_neither_side() -> None:
+    own: dict[str, Json] = {"b": {"c": "1"}}
+    defaults: dict[str, Json] = {"b": {"d": "3"}}
+    fill_in(own, defaults)
+    assert (own, defaults) == ({"b": {"c": "1"}}, {"b": {"d": "3"}})
