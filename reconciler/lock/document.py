@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from reconciler.errors import ManifestError
 from reconciler.lock import form
 from reconciler.lock.model import FORMAT_VERSION, Interpreter, Lock, Package, PlatformLock
-from reconciler.manifest.problem import Problem
 from reconciler.values.canonical import Json
 from reconciler.values.digest import Digest
 from reconciler.values.location import Location
@@ -185,8 +184,7 @@ def _digest(value: Json, path: tuple[str | int, ...]) -> Digest:
 
 
 def _invalid(path: str, line: int, reason: str) -> ManifestError:
-    problem = Problem(Location(path, line), f"invalid lock: {reason}", _HINT)
-    return ManifestError(problem.message, where=problem.location, hint=_HINT, problems=(problem,))
+    return ManifestError(f"invalid lock: {reason}", where=Location(path, line), hint=_HINT)
 
 
 # -- where something stands -------------------------------------------------------------------------------------

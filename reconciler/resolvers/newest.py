@@ -132,24 +132,34 @@ def _compare(pin: Pin, files: Sequence[ReleaseFile], question: Question, target:
     early = chosen.is_prerelease or any(requirement.asks_for_prereleases for requirement in asked)
     releases: dict[str, list[ReleaseFile]] = {}
     for file in files:
-        if _fits(file, question, target) and all(requirement.allows(file.version) for requirement in asked):
-            releases.setdefault(str(parse_version(file.version)), []).append(file)
-    newer = [
-        version
-        for version in sorted(releases, key=parse_version, reverse=True)
-        if parse_version(version) > chosen and (early or not parse_version(version).is_prerelease)
-    ]
+        releases.setdefault(file.version, []).append(file)
+    newer = []
+    for text in filter(_is_version, releases):
+        version = parse_version(text)
+        if version <= chosen or (version.is_prerelease and not early) or version.local:
+            continue  # a local version (``+cpu``) is another build of a release, no newer one
+        releases[text] = [file for file in releases[text] if _fits(file, question, target)]
+        if releases[text] and all(requirement.allows(text) for requirement in asked):
+            newer.append(text)
     if not newer:
         return None
+    newer.sort(key=parse_version, reverse=True)
     buildable = (version for version in newer if any(file.is_sdist for file in releases[version]))
     return Outdated(name=pin.name, chosen=pin.version, newest=newer[0], buildable=next(buildable, ""))
+
+
+def _is_version(text: str) -> bool:
+    try:
+        parse_version(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _fits(file: ReleaseFile, question: Question, target: Target) -> bool:
     if question.exclude_newer and not (file.uploaded and file.uploaded < question.moment):
         return False
-    # A local version (``+cpu``) is another build of a release, no newer one.
-    if "+" in file.version or not _fits_python(file.requires_python, target.interpreter.version):
+    if not _fits_python(file.requires_python, target.interpreter.version):
         return False
     return file.is_sdist or _fits_target(file.file, target)
 

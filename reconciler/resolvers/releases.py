@@ -16,10 +16,11 @@ from reconciler.clients.http import Answer, Http
 from reconciler.errors import NotFoundError, UnavailableError
 from reconciler.resolvers.pylock import file_of
 from reconciler.resolvers.sizes import path_of
-from reconciler.values.pep import Wheel, normalise
+from reconciler.values.pep import normalise
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
+_WHEEL_PARTS = 4  # name, version, Python, ABI, platform: at least one more
 
 
 @dataclass(frozen=True, order=True, kw_only=True, slots=True)
@@ -98,7 +99,8 @@ class _Anchors(HTMLParser):
         """Keep a link that is not yanked."""
         given = dict(attrs)
         if tag == "a" and given.get("href") and "data-yanked" not in given:
-            self.found.append((file_of(str(given["href"])), given.get("data-requires-python") or "", ""))
+            uploaded = given.get("data-upload-time") or ""
+            self.found.append((file_of(str(given["href"])), given.get("data-requires-python") or "", uploaded))
 
 
 def _file(name: str, file: str, requires: str = "", uploaded: str = "") -> ReleaseFile | None:
@@ -109,11 +111,8 @@ def _file(name: str, file: str, requires: str = "", uploaded: str = "") -> Relea
 def _version_of(name: str, file: str) -> str | None:
     """Read the version in a file's name; none where it is another package's, or no package at all."""
     if file.endswith(".whl"):
-        try:
-            wheel = Wheel.parse(file)
-        except ValueError:
-            return None
-        return wheel.version if normalise(wheel.name) == name else None
+        parts = file.split("-")
+        return parts[1] if len(parts) > _WHEEL_PARTS and normalise(parts[0]) == name else None
     stem = next((file.removesuffix(ending) for ending in _SDIST if file.endswith(ending)), "")
     # Older names hold hyphens themselves: every place at which the version may begin is tried.
     places = (
