@@ -6,10 +6,11 @@ files (PEP 592). A folder or a page of links counts as an index of everything in
 
 from __future__ import annotations
 
+import html
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 
 from reconciler.clients.http import Answer, Http
@@ -20,6 +21,8 @@ from reconciler.values.pep import normalise
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
+_ANCHOR = re.compile(r"""<a\s((?:[^>"']++|"[^"]*+"|'[^']*+')*+)>""", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([A-Za-z-]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++)))?+""")
 _WHEEL_PARTS = 4  # name, version, Python, ABI, platform: at least one more
 
 
@@ -83,24 +86,15 @@ def _from_json(body: bytes) -> Iterator[tuple[str, str, str]]:
 
 
 def _from_html(body: bytes) -> Iterator[tuple[str, str, str]]:
-    parser = _Anchors()
-    parser.feed(body.decode("utf-8", errors="replace"))
-    return iter(parser.found)
-
-
-class _Anchors(HTMLParser):
-    """Collects what the links of a page say."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[tuple[str, str, str]] = []
-
-    def handle_starttag(self, tag: str, attrs: Iterable[tuple[str, str | None]]) -> None:
-        """Keep a link that is not yanked."""
-        given = dict(attrs)
-        if tag == "a" and given.get("href") and "data-yanked" not in given:
-            uploaded = given.get("data-upload-time") or ""
-            self.found.append((file_of(str(given["href"])), given.get("data-requires-python") or "", uploaded))
+    # Pages hold thousands of links; html.parser takes a second for what these two patterns do in a twentieth.
+    for anchor in _ANCHOR.finditer(body.decode("utf-8", errors="replace")):
+        given = {
+            name.lower(): html.unescape(double or single or bare)
+            for name, double, single, bare in _ATTRIBUTE.findall(anchor[1])
+        }
+        if given.get("href") and "data-yanked" not in given:
+            requires, uploaded = given.get("data-requires-python", ""), given.get("data-upload-time", "")
+            yield file_of(given["href"]), requires, uploaded
 
 
 def _file(name: str, file: str, requires: str = "", uploaded: str = "") -> ReleaseFile | None:
