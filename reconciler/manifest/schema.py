@@ -287,7 +287,9 @@ class _Worder:
     def _long(self, fault: _Fault) -> Iterable[Problem]:
         length = len(fault.value) if isinstance(fault.value, str) else 0
         message = f"{_name(fault.where)} has {length} characters, at most {fault.wanted} are allowed"
-        return [self._problem(fault.where, message)]
+        return [
+            self._problem(fault.where, message + (f"; expected {fault.expected}" if "pattern" in fault.schema else ""))
+        ]
 
     def _range(self, fault: _Fault) -> Iterable[Problem]:
         bound = "at least" if fault.keyword == "minimum" else "at most"
