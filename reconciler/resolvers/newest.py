@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from reconciler.clients.http import CONNECTIONS, Http
 from reconciler.clients.uv import Compiled
@@ -138,9 +139,9 @@ def _compare(pin: Pin, files: Sequence[ReleaseFile], question: Question, target:
         version = parse_version(text)
         if version <= chosen or (version.is_prerelease and not early) or version.local:
             continue  # a local version (``+cpu``) is another build of a release, no newer one
-        releases[text] = [file for file in releases[text] if _fits(file, question, target)]
-        if releases[text] and all(requirement.allows(text) for requirement in asked):
-            newer.append(text)
+        if all(requirement.allows(text) for requirement in asked):
+            releases[text] = [file for file in releases[text] if _fits(file, question, target)]
+            newer += [text] if releases[text] else []
     if not newer:
         return None
     newer.sort(key=parse_version, reverse=True)
@@ -164,6 +165,7 @@ def _fits(file: ReleaseFile, question: Question, target: Target) -> bool:
     return file.is_sdist or _fits_target(file.file, target)
 
 
+@lru_cache(maxsize=1 << 12)
 def _fits_python(clauses: str, python: str) -> bool:
     if not clauses:
         return True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from reconciler.errors import ResolveError
 from reconciler.lock.wheels import best
@@ -34,7 +35,7 @@ class Pin:
 
 def file_of(url: str) -> str:
     """Give the name of the file that an address leads to."""
-    return unquote(urlsplit(url).path.rpartition("/")[2])
+    return unquote(re.split(r"[?#]", url, maxsplit=1)[0].rpartition("/")[2])
 
 
 def parse_pylock(text: str) -> tuple[Pin, ...]:
