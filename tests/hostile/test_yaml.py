@@ -30,9 +30,12 @@ def bomb(levels: int, width: int, *, mapping: bool = False) -> str:
     return "\n".join(lines)
 
 
-BOMBS = {f"bomb-{levels}-{width}-{mapping}": bomb(levels, width, mapping=mapping)
-         for levels, width in [(5, 10), (6, 10), (7, 10), (9, 9), (20, 2), (30, 2), (49, 2), (100, 2), (4, 100), (3, 1000)]
-         for mapping in (False, True)}  # fmt: skip
+SHAPES = [(5, 10), (6, 10), (7, 10), (9, 9), (20, 2), (30, 2), (49, 2), (100, 2), (4, 100), (3, 1000)]
+BOMBS = {
+    f"bomb-{levels}-{width}-{mapping}": bomb(levels, width, mapping=mapping)
+    for levels, width in SHAPES
+    for mapping in (False, True)
+}
 BRACKETS = [
     ("list", "[", "]"),
     ("mapping", "{a: ", "}"),
