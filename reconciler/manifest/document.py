@@ -180,10 +180,15 @@ _SYNTAX = (
 )  # fmt: skip
 
 
+# Noticed far behind: the fault is where the text or the quote began.
+_BEGAN = ("could not find expected ':'", "found unexpected end of stream", "while scanning a quoted scalar")
+
+
 def _syntax(path: str, error: yaml.MarkedYAMLError) -> ManifestError:
-    mark = error.problem_mark or error.context_mark
-    place = Place(mark.line + 1, mark.column + 1) if mark is not None else Place(1, 1)
     said = f"{error.context or ''} {error.problem or ''}".strip()
+    began = error.context_mark if any(part in said for part in _BEGAN) else None
+    mark = began or error.problem_mark or error.context_mark
+    place = Place(mark.line + 1, mark.column + 1) if mark is not None else Place(1, 1)
     for part, message, hint in _SYNTAX:
         if part in said:
             return refuse(path, place, f"not valid YAML: {message}", hint)
