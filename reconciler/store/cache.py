@@ -1,7 +1,7 @@
 """Derived values by key, kept between runs; whatever is damaged, foreign or lost is derived again.
 
 Entries are lines in one of 256 files, chosen by the key's hash. A line carries a checksum of its key and value, so
-that a torn or altered one is not there. A file is replaced in one step, so that readers need no lock; of two processes
+that a torn or altered one is not there, and nothing has to be forced to the disk. A file is replaced in one step, so that readers need no lock; of two processes
 that write one file at once the later may drop what the earlier added, which costs time and changes no result.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 
 from reconciler.errors import StoreError
-from reconciler.store.durable import make_folders, sweep, write_file
+from reconciler.store.durable import make_folders, replace_file, sweep
 from reconciler.store.reading import open_folder, read_plain
 from reconciler.values.canonical import Json
 
@@ -73,7 +73,7 @@ class Cache:
             if size <= self._shard_bytes:
                 break
             size -= len(kept.pop(name)) + 1
-        write_file(self._path / shard, b"\n".join([*kept.values(), b""]))
+        replace_file(self._path / shard, b"\n".join([*kept.values(), b""]))
         self._shards[shard] = kept
 
 

@@ -60,6 +60,13 @@ def write_file(path: Path, data: bytes) -> None:
         sync_folder(folder)
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file in one step that need not survive a power loss: for what is checked on reading and derived anew."""
+    with disk_errors(path, "write"), _temporary(path.parent) as (name, file):
+        _write_all(file, data)
+        name.replace(path)
+
+
 def link_file(source: Path, path: Path) -> None:
     """Give a file that is on the disk a second name, over one that is there; the same guarantees as a write.
 
