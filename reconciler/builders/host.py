@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,10 +21,14 @@ from reconciler.values.platform import Platform
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HostBuilder:
-    """Describes an environment for any platform; on this machine's own it also makes it, which proves the lock."""
+    """Describes an environment for any platform; on this machine's own it also makes it, which proves the lock.
+
+    ``sources`` are the addresses that reconciler.yaml gives to aliases of package sources.
+    """
 
     hosts: Hosts
     uv: Uv
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False)
     machine: Platform = field(default_factory=this_platform)
     name: str = field(default="host", init=False)
     recipe: int = field(default=1, init=False)
@@ -51,7 +56,7 @@ class HostBuilder:
             run_checks(manifest, place / "bin" / "python", environment=place)
 
         def fill(place: Path) -> None:
-            make_virtualenv(self.uv, place, task.lock)
+            make_virtualenv(self.uv, place, task.lock, sources=self.sources)
             check(place)
 
         place, made = self.hosts.make(manifest.name, task.key, fill)

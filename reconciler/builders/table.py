@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Protocol
 
 from reconciler.builders.host import HostBuilder
 from reconciler.builders.usermanaged import UserManagedBuilder
@@ -12,16 +13,27 @@ from reconciler.manifest.model import Manifest
 from reconciler.ports import Builder
 from reconciler.store.hosts import Hosts
 
-BUILDERS: Mapping[str, Callable[[Hosts, Uv], Builder]] = MappingProxyType(
-    {
-        "host": lambda hosts, uv: HostBuilder(hosts=hosts, uv=uv),
-        "user-managed": lambda _hosts, _uv: UserManagedBuilder(),
-    }
-)
-"""Name to factory, which takes the folder of the environments (``.reconciler/hosts``) and uv.
+NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 
-``assemble`` and ``docker`` are not there yet: :func:`reconciler.builders.unsupported.refuse`.
-"""
+
+class Factory(Protocol):
+    """Makes a builder."""
+
+    def __call__(self, hosts: Hosts, uv: Uv, sources: Mapping[str, str] = NO_SOURCES) -> Builder:
+        """Take where environments stand, uv, and the addresses that reconciler.yaml gives to aliases."""
+
+
+def _host(hosts: Hosts, uv: Uv, sources: Mapping[str, str] = NO_SOURCES) -> Builder:
+    return HostBuilder(hosts=hosts, uv=uv, sources=sources)
+
+
+def _user_managed(hosts: Hosts, uv: Uv, sources: Mapping[str, str] = NO_SOURCES) -> Builder:
+    del hosts, uv, sources
+    return UserManagedBuilder()
+
+
+BUILDERS: Mapping[str, Factory] = MappingProxyType({"host": _host, "user-managed": _user_managed})
+"""Name to factory. ``assemble`` and ``docker`` are not there yet: :func:`reconciler.builders.unsupported.refuse`."""
 
 
 def choose(manifest: Manifest) -> str:

@@ -70,6 +70,8 @@ def _python(python: Python) -> Iterator[str]:
             f"python.provider: {python.provider} is not in this version; with `auto` "
             "the compute target's own interpreter is used"
         )
+    if python.project is not None:
+        yield "python.project is not in this version; name the packages in python.pip or python.pip_file"
     if python.local:
         yield "python.local is not in this version; build wheels and name them in python.pip"
     if python.base_packages != "keep":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reconciler.clients import child
+from reconciler.clients.aliases import address_of, variable_of
 from reconciler.clients.indexes import read_index_settings
 from reconciler.clients.uv import Uv, find_uv
 from reconciler.errors import BuildError, ReconcilerError, ResolveError, StoreError, UnavailableError
@@ -28,12 +29,11 @@ _BY_SIGNAL = 128
 
 
 def run_uv(uv: Uv, arguments: Sequence[str], *, variables: Mapping[str, str] | None = None) -> child.Done:
-    """Run uv in an empty folder, so that no configuration of a repository is found, and give what became of it."""
+    """Run uv in an empty folder, so that no configuration of a repository is found, and give what became of it.
+
+    ``variables`` are set over those that uv gets anyway.
+    """
     own = {name: uv.environ[name] for name in _OF_THE_MACHINE if name in uv.environ}
-    indexes = read_index_settings(uv.environ, outside=uv.outside)
-    own.update(indexes.variables)
-    if indexes.merged:
-        own["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     try:
         binary = find_uv()
     except ResolveError as error:
@@ -44,6 +44,32 @@ def run_uv(uv: Uv, arguments: Sequence[str], *, variables: Mapping[str, str] | N
             folder=Path(folder),
             environ={**uv.variables(), **own, **(variables or {})},
         )
+
+
+def index_variables(uv: Uv, aliases: Iterable[str], configured: Mapping[str, str]) -> dict[str, str]:
+    """Give the variables that tell uv where to look: the aliases that a lock names, then where this machine looks.
+
+    They may hold passwords. All count as one index: each file is known by its hash, so none can stand in for another.
+    An alias without an address is a BuildError.
+    """
+    settings = read_index_settings(uv.environ, outside=uv.outside)
+    variables = dict(settings.variables)
+    bound = {
+        alias: address_of(alias, configured=configured, environ=uv.environ, named=settings.named)
+        for alias in sorted(set(aliases))
+    }
+    for alias, address in bound.items():
+        if address is None:
+            raise BuildError(
+                f"the package source {alias} has no address on this machine",
+                hint=f"bind it in reconciler.yaml, or in the variable {variable_of(alias)}",
+            )
+    if bound:
+        machine = variables.get("UV_INDEX") or uv.environ.get("UV_INDEX", "")
+        variables["UV_INDEX"] = " ".join([*(f"{alias}={address}" for alias, address in bound.items()), machine]).strip()
+    if bound or settings.merged:
+        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return variables
 
 
 def failure(what: str, done: child.Done) -> ReconcilerError:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from reconciler.clients.installer import failure, run_uv
+from reconciler.clients.installer import failure, index_variables, run_uv
 from reconciler.clients.interpreter import find_interpreter
 from reconciler.clients.uv import Uv
 from reconciler.errors import BuildError
-from reconciler.lock.model import PlatformLock
+from reconciler.lock.model import MACHINE_INDEX, PlatformLock
 from reconciler.lock.requirements import is_built, to_requirements
 
 REQUIREMENTS = "requirements.txt"
 
 
-def make_virtualenv(uv: Uv, place: Path, lock: PlatformLock) -> None:
+def make_virtualenv(uv: Uv, place: Path, lock: PlatformLock, *, sources: Mapping[str, str] | None = None) -> None:
     """Make a virtual environment in an empty folder, which may be renamed later, and install what the lock names.
 
     Every file is checked against its hash, and no code of a source distribution runs but that of those which the lock
-    names as built. Modules are not compiled: the interpreter does that when one is first imported. What can't be done
-    is a BuildError, an index without an answer an UnavailableError, a full disk a StoreError.
+    names as built. Modules are not compiled: the interpreter does that when one is first imported. ``sources`` are the
+    addresses that reconciler.yaml gives to aliases. What can't be done is a BuildError, an index without an answer an
+    UnavailableError, a full disk a StoreError.
     """
     requirements = requirements_of(lock)
     interpreter = find_interpreter(uv, lock.interpreter.version)
@@ -27,6 +29,7 @@ def make_virtualenv(uv: Uv, place: Path, lock: PlatformLock) -> None:
         uv,
         ["venv", "--relocatable", "--no-python-downloads", "--no-project", f"--python={interpreter}", str(place)],
         "the virtual environment",
+        {},
     )
     if not lock.packages:
         return
@@ -37,6 +40,7 @@ def make_virtualenv(uv: Uv, place: Path, lock: PlatformLock) -> None:
         uv,
         ["pip", "install", f"--python={place / 'bin' / 'python'}", *options, f"--requirements={file}"],
         "the environment from its lock",
+        index_variables(uv, _aliases(lock), sources or {}),
     )
 
 
@@ -51,10 +55,15 @@ def requirements_of(lock: PlatformLock) -> bytes:
         ) from error
 
 
-def _run(uv: Uv, arguments: list[str], what: str) -> None:
-    done = run_uv(uv, arguments)
+def _run(uv: Uv, arguments: list[str], what: str, variables: Mapping[str, str]) -> None:
+    done = run_uv(uv, arguments, variables=variables)
     if done.status:
         raise failure(what, done)
+
+
+def _aliases(lock: PlatformLock) -> set[str]:
+    sources = {package.source for package in lock.packages if package.source != MACHINE_INDEX}
+    return {source.partition(":")[2] for source in sources if source.startswith("index:")}
 
 
 def _wheels_only(lock: PlatformLock) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -36,6 +36,7 @@ class HostRunner:
 
     hosts: Hosts
     uv: Uv
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False)
     machine: Platform = field(default_factory=this_platform)
     execute: Execute = os.execve
 
@@ -61,7 +62,11 @@ class HostRunner:
     def _provide(self, run: Run) -> tuple[Path, Path | None]:
         if run.lock.interpreter.provider == USER_MANAGED:
             return find_user_interpreter(run.interpreter_path), None
-        place, _ = self.hosts.make(run.name, run.key, lambda place: make_virtualenv(self.uv, place, run.lock))
+
+        def fill(place: Path) -> None:
+            make_virtualenv(self.uv, place, run.lock, sources=self.sources)
+
+        place, _ = self.hosts.make(run.name, run.key, fill)
         place = place.absolute()
         return place / "bin" / "python", place
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Protocol
 
 from reconciler.clients.uv import Uv
 from reconciler.ports import Runner
 from reconciler.runners.host import HostRunner
 from reconciler.store.hosts import Hosts
 
-RUNNERS: Mapping[str, Callable[[Hosts, Uv], Runner]] = MappingProxyType(
-    {
-        "host": lambda hosts, uv: HostRunner(hosts=hosts, uv=uv),
-        "user-managed": lambda hosts, uv: HostRunner(hosts=hosts, uv=uv),
-    }
-)
-"""Builder's name to factory, which takes the folder of the environments (``.reconciler/hosts``) and uv."""
+NO_SOURCES: Mapping[str, str] = MappingProxyType({})
+
+
+class Factory(Protocol):
+    """Makes a runner."""
+
+    def __call__(self, hosts: Hosts, uv: Uv, sources: Mapping[str, str] = NO_SOURCES) -> Runner:
+        """Take where environments stand, uv, and the addresses that reconciler.yaml gives to aliases."""
+
+
+def _host(hosts: Hosts, uv: Uv, sources: Mapping[str, str] = NO_SOURCES) -> Runner:
+    return HostRunner(hosts=hosts, uv=uv, sources=sources)
+
+
+RUNNERS: Mapping[str, Factory] = MappingProxyType({"host": _host, "user-managed": _host})
+"""Builder's name to factory."""

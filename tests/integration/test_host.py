@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -282,3 +289,70 @@ def test_the_settings_of_uv_reach_it_by_name_only(tmp_path: Path) -> None:
     asked = host_case.task()
     replace(host_case.builder(tmp_path / "hosts"), uv=uv).build(asked)
     assert not (tmp_path / "target").exists()
+
+
+@pytest.fixture
+def team_index(tmp_path: Path) -> Iterator[str]:
+    """Serve one wheel that no other index has (PEP 503)."""
+    folder = tmp_path / "index" / "only-here"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / ONLY_HERE.file, "w") as wheel:
+        for name, text in ONLY_HERE_FILES.items():
+            wheel.writestr(zipfile.ZipInfo(name), text)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(tmp_path / "index")))
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class Silent(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+ONLY_HERE_FILES = {
+    "only_here.py": "",
+    "only_here-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: only-here\nVersion: 1\n",
+    "only_here-1.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "only_here-1.dist-info/RECORD": "",
+}
+
+
+def _only_here() -> Package:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as wheel:
+        for name, text in ONLY_HERE_FILES.items():
+            wheel.writestr(zipfile.ZipInfo(name), text)
+    data = buffer.getvalue()
+    return Package(
+        name="only-here",
+        version="1",
+        file="only_here-1-py3-none-any.whl",
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        source="index:team",
+    )
+
+
+ONLY_HERE = _only_here()
+
+
+@pytest.mark.parametrize("bound", ["configuration", "environment"])
+def test_a_package_comes_from_the_address_that_its_alias_has_here(bound: str, team_index: str, tmp_path: Path) -> None:
+    asked = host_case.task(host_case.checked("only_here", "six"), host_case.lock(ONLY_HERE, host_case.SIX))
+    builder = host_case.builder(tmp_path / "hosts")
+    if bound == "configuration":
+        builder = replace(builder, sources={"team": team_index})
+    else:
+        builder = replace(builder, uv=Uv(environ={**os.environ, "RECONCILER_INDEX_TEAM": team_index}))
+    builder.build(asked)
+    assert place(tmp_path / "hosts", asked).is_dir()
+
+
+def test_an_alias_without_an_address_is_an_error_that_says_how_to_bind_it(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="team") as caught:
+        host_case.builder(tmp_path).build(host_case.task(locked=host_case.lock(ONLY_HERE)))
+    assert "RECONCILER_INDEX_TEAM" in (caught.value.hint or "")
