@@ -223,7 +223,8 @@ def _pinned_address(url: str) -> str:
 def _git_address(url: str) -> str:
     parts = urlsplit(url)
     path, separator, revision = parts.path.rpartition("@")
-    if not parts.hostname or parts.query or not path.strip("/") or "::" in url:
+    named = path if separator else parts.path
+    if not parts.hostname or parts.query or not named.strip("/") or "::" in url:
         raise RefusedLineError("the address of the git repository can't be used", COMMIT_HINT)
     if not separator or not _COMMIT.fullmatch(revision):
         raise RefusedLineError("a branch or a tag moves, so a git repository is named at a commit", COMMIT_HINT)

@@ -323,9 +323,9 @@ def git(root: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.fixture
-def committed(tmp_path: Path) -> Source:
-    root = tmp_path / "repo"
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    root = tmp_path_factory.mktemp("committed") / "repo"
     (root / "sub").mkdir(parents=True)
     (root / "sub" / "file").write_text("inside")
     for kind, make in LINKS.items():
@@ -336,7 +336,7 @@ def committed(tmp_path: Path) -> Source:
     git(root, "init", "-q")
     git(root, "add", ".")
     git(root, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},module")
-    git(root, "commit", "-qm", "x")
+    git(root, "-c", "user.name=Test", "-c", "user.email=test@example.invalid", "commit", "-qm", "x")
     return CommitSource(root, "HEAD")
 
 
