@@ -1,8 +1,9 @@
 """Derived values by key, kept between runs; whatever is damaged, foreign or lost is derived again.
 
 Entries are lines in one of 256 files, chosen by the key's hash. A line carries a checksum of its key and value, so
-that a torn or altered one is not there, and nothing has to be forced to the disk. A file is replaced in one step, so that readers need no lock; of two processes
-that write one file at once the later may drop what the earlier added, which costs time and changes no result.
+that a torn or altered one is not there, and nothing has to be forced to the disk. A file is replaced in one step, so
+that readers need no lock; of two processes that write one file at once the later may drop what the earlier added,
+which costs time and changes no result.
 """
 
 from __future__ import annotations
