@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -82,14 +82,17 @@ class Project:
         return sorted(self.forge.caches.glob("*/*"), key=lambda path: path.stat().st_mtime_ns)
 
 
-@pytest.fixture(scope="session")
-def interpreter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter such as setup-python brings, with what reconciler needs there already (not reconciler itself)."""
-    folder = tmp_path_factory.mktemp("interpreter")
+def _interpreter(folder: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     inside = next((folder / "lib").glob("python3.*/site-packages"))
     (inside / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def interpreter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter such as setup-python brings, with what reconciler needs there already (not reconciler itself)."""
+    return _interpreter(tmp_path_factory.mktemp("interpreter"))
 
 
 @pytest.fixture
@@ -114,6 +117,22 @@ def project(tmp_path: Path, interpreter: Path, monkeypatch: pytest.MonkeyPatch) 
         project.declare(name, NO_PACKAGES.format(name=name))
     project.commit("Begin")
     return project
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter where reconciler is installed too, for tests of something else than the installation."""
+    python = _interpreter(tmp_path_factory.mktemp("installed"))
+    command = [str(python), "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", str(ROOT)]
+    subprocess.run(command, check=True)
+    return python
+
+
+@pytest.fixture
+def ready(project: Project, installed: Path) -> Project:
+    """The project on machines where reconciler is installed."""
+    forge = replace(project.forge, python=installed, done_before=frozenset(["Install"]))
+    return replace(project, forge=forge)
 
 
 def _assert_succeeded(result: JobResult) -> None:
@@ -240,20 +259,20 @@ def _assert_inert(result: JobResult) -> None:
 
 @pytest.mark.parametrize("text", INJECTIONS.values(), ids=INJECTIONS)
 @pytest.mark.threat("T14")
-def test_a_branch_a_title_and_a_message_that_try_to_inject_stay_inert(project: Project, text: str) -> None:
-    project.declare("alpha", NO_PACKAGES.format(name="alpha") + f"description: {json.dumps(text)}\n")
-    result = project.propose(text, branch=text, title=text)
+def test_a_branch_a_title_and_a_message_that_try_to_inject_stay_inert(ready: Project, text: str) -> None:
+    ready.declare("alpha", NO_PACKAGES.format(name="alpha") + f"description: {json.dumps(text)}\n")
+    result = ready.propose(text, branch=text, title=text)
     assert result.step("Validate").status in (0, 9), result.log
     _assert_inert(result)
 
 
 def test_files_and_fields_whose_names_try_to_inject_stay_inert(
-    project: Project, count_cases: Callable[[str, int], None]
+    ready: Project, count_cases: Callable[[str, int], None]
 ) -> None:
     for text in INJECTIONS.values():
         name = text.replace("/", "-").replace("pwned", "owned")
-        project.declare(name, json.dumps({"name": text, text: text}))
-    result = project.propose("Hostile files")
+        ready.declare(name, json.dumps({"name": text, text: text}))
+    result = ready.propose("Hostile files")
     assert result.step("Validate").status == 9, result.log
     annotated = re.findall(r"^::error file=environments/", result.log, re.MULTILINE)
     assert len(annotated) >= len(INJECTIONS)

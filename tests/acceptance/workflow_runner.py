@@ -77,11 +77,15 @@ class JobResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forge:
-    """What outlives a job: the bare remote, the caches (by scope), and where the interpreter is."""
+    """What outlives a job: the bare remote, the caches (by scope), and where the interpreter is.
+
+    ``done_before`` names steps whose work is on every machine already; they are passed over.
+    """
 
     remote: Path
     caches: Path
     python: Path
+    done_before: frozenset[str] = frozenset()
     runs: list[Path] = field(default_factory=list)
 
     def run(self, workflow: Path, event: Event, folder: Path) -> JobResult:
@@ -137,6 +141,8 @@ class _Job:
             raise UnknownWorkflowError(f"no equivalent for {set(step) - _STEP_KEYS}")
         if not self.scope.condition(step.get("if")):
             result = StepResult(name=step["name"], outcome="skipped")
+        elif step["name"] in self.forge.done_before:
+            result = StepResult(name=step["name"], outcome="success", log="done before\n")
         elif "uses" in step:
             result = self.action(step)
         else:
