@@ -133,9 +133,11 @@ def _explained(seen: Present, state: State, expected: Digest | None) -> bool:
 
 
 def _expected(seen: Present, path: str) -> Digest | None:
-    """Give the digest that a part of a record has to have; a tag of the record itself names the record."""
-    record = seen.record
-    parts = {str(platform): entry.digest for platform, entry in record.artifacts.items()}
-    parts |= {"lock": record.lock_entry.digest, "request": record.request_entry.digest}
-    parts |= {f"v{record.facts.version}": seen.digest, "current": seen.digest}
+    """Give the digest that a part of a record, or what a tag of it names, has to have."""
+    record, version = seen.record, f"v{seen.record.facts.version}"
+    parts = {version: seen.digest, "current": seen.digest}
+    parts |= dict.fromkeys(("lock", f"{version}-lock"), record.lock_entry.digest)
+    parts |= dict.fromkeys(("request", f"{version}-request"), record.request_entry.digest)
+    for platform, entry in record.artifacts.items():
+        parts |= dict.fromkeys((str(platform), f"{version}-{platform.tag}"), entry.digest)
     return parts.get(path)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from reconciler.plan.drift import DriftReport, Finding, Kind
 from reconciler.reports.inert import inert, pad
-from reconciler.reports.markdown import LIMIT, code, fits, table
+from reconciler.reports.markdown import LIMIT, code, table
 from reconciler.reports.style import PLAIN, Style
 from reconciler.reports.wording import counted
 from reconciler.values.canonical import Json
 from reconciler.values.digest import Digest
 
 FORMAT_VERSION = 1
+_RESERVE = 200
 _MEANING = {
     Kind.MOVED: "moved",
     Kind.MISSING: "content missing",
@@ -61,22 +64,23 @@ def drift_json(report: DriftReport) -> dict[str, Json]:
 
 def drift_markdown(report: DriftReport, limit: int = LIMIT) -> str:
     """Write drift as Markdown of at most ``limit`` bytes, the verdict first."""
-    head = f"### {verdict(report)}\n\nRegistry {code(report.registry)}\n"
-    rows = [
-        (
-            code(one.name, 40),
-            _MEANING[one.kind].replace("`", ""),
-            code(one.path, 48),
-            _code(one.expected),
-            _code(one.found),
-        )
-        for one in report.findings
-    ]
-    rows += [(code(name, 40), "could not be read", code(reason, 120), "", "") for name, reason in report.unreadable]
-    body = table(("Environment", "Drift", "What", "Applied", "Found"), rows, limit - len(head.encode()) - 200)
-    text = f"{head}\n{body}" if rows else head
-    waiting = f"\nPending, which is no drift: {', '.join(code(name) for name in report.pending)}\n"
-    return text + waiting if report.pending and fits(text + waiting, limit) else text
+    head = f"### {verdict(report)}\n\nRegistry {code(report.registry, 120)}\n"
+    total = len(report.findings) + len(report.unreadable)
+    rows = _rows(report)
+    body = table(
+        ("Environment", "Drift", "What", "Applied", "Found"), rows, limit - len(head.encode()) - _RESERVE, total=total
+    )
+    text = f"{head}\n{body}" if total else head
+    waiting = f"\nPending, which is no drift: {', '.join(code(name, 100) for name in report.pending)}\n"
+    return text + waiting if report.pending and len((text + waiting).encode()) <= limit else text
+
+
+def _rows(report: DriftReport) -> Iterator[tuple[str, ...]]:
+    for one in report.findings:
+        meaning = _MEANING[one.kind].replace("`", "")
+        yield code(one.name, 40), meaning, code(one.path, 48), _code(one.expected), _code(one.found)
+    for name, reason in report.unreadable:
+        yield code(name, 40), "could not be read", code(reason, 120), "", ""
 
 
 def _finding_json(finding: Finding) -> dict[str, Json]:

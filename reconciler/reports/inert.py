@@ -8,6 +8,8 @@ import unicodedata
 ELLIPSIS = "…"
 # What continuous integration takes for a command wherever it stands in a line: ##[error], ##vso[task], ##teamcity[…].
 _LOG_COMMAND = re.compile(r"##(?=[A-Za-z]*\[)")
+# GitHub takes a line for a command that begins with two colons, after blanks.
+_LINE_COMMAND = re.compile(r"^(\s*):(?=:)")
 _PLAIN = re.compile(r"[\x20-\x22\x24-\x7e]*")
 # Controls, formats (bidi, zero-width), surrogates, private use, unassigned, line and paragraph separators.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -17,9 +19,9 @@ def inert(text: str, limit: int | None = None) -> str:
     """Escape what is not seen or would be taken for a command; one line, at most ``limit`` cells wide."""
     if limit is not None and len(text) > 4 * limit:
         text = text[: 2 * limit] + ELLIPSIS + text[-2 * limit :]
-    if _PLAIN.fullmatch(text) is None:
+    if _PLAIN.fullmatch(text) is None or "::" in text:
         text = "".join(map(_escaped, text)) if not text.isascii() or not text.isprintable() else text
-        text = _LOG_COMMAND.sub(r"#\\x23", text)
+        text = _LINE_COMMAND.sub(r"\1\\x3a", _LOG_COMMAND.sub(r"#\\x23", text))
     return text if limit is None else cut(text, limit)
 
 

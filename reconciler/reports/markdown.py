@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from reconciler.plan.change import Action, Plan, Step
 from reconciler.reports.inert import cut, inert
@@ -29,6 +29,7 @@ LIMIT = 65_536
 _RESERVE = 400
 _TABLE_SHARE = 0.6
 _BACKTICKS = re.compile(r"`+")
+_LEAST = 120
 _MAX_VALUE = 120
 _MAX_LINES = 60
 
@@ -44,17 +45,27 @@ def plan_markdown(plan: Plan, limit: int = LIMIT, key: str = "plan") -> str:
     text += f"\n{notes}" if notes else ""
     if shown:
         room = int((limit - _RESERVE - len(text.encode())) * _TABLE_SHARE)
-        text += "\n" + table(("", "Environment", "Action", "Why", "Where"), [_row(step) for step in shown], room)
-    left_out = 0
-    for step in shown:
-        details = _details(step)
-        if details and fits(text + details, limit - _RESERVE):
-            text += details
-        elif details:
-            left_out += 1
+        head = ("", "Environment", "Action", "Why", "Where")
+        text += "\n" + table(head, map(_row, shown), room, total=len(shown))
+    details, left_out = _folded(shown, limit - _RESERVE - len(text.encode()))
     if left_out:
-        text += f"\nDetails of {counted(left_out, 'environment')} are left out here; `reconciler plan` shows them.\n"
-    return text
+        details += f"\nDetails of {counted(left_out, 'environment')} are left out here; `reconciler plan` shows them.\n"
+    return text + details
+
+
+def _folded(steps: Sequence[Step], room: int) -> tuple[str, int]:
+    """Write the details of as many steps as fit into ``room`` bytes; count those that are left out."""
+    parts: list[str] = []
+    left_out = 0
+    for step in steps:
+        details = _details(step) if room > _LEAST else ""
+        size = len(details.encode())
+        if details and size <= room:
+            parts.append(details)
+            room -= size
+        elif details or _has_details(step):
+            left_out += 1
+    return "".join(parts), left_out
 
 
 def marker(key: str) -> str:
@@ -80,22 +91,17 @@ def fence(lines: Sequence[str], language: str = "") -> str:
     return "\n".join([f"{ticks}{language}", *lines, ticks])
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> str:
-    """Write a table of at most ``room`` bytes; rows that do not fit are left out and counted below it."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], room: int, *, total: int) -> str:
+    """Write a table of at most ``room`` bytes; of ``total`` rows, those that do not fit are counted below it."""
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    used = sum(len(line.encode()) + 1 for line in lines)
+    used = sum(len(line.encode()) + 1 for line in lines) + len("\n… and  more.\n") + len(str(total))
     for number, row in enumerate(rows):
         line = f"| {' | '.join(row)} |"
         used += len(line.encode()) + 1
         if used > room:
-            return "\n".join([*lines, "", f"… and {len(rows) - number} more.", ""])
+            return "\n".join([*lines, "", f"… and {total - number} more.", ""])
         lines.append(line)
     return "\n".join([*lines, ""])
-
-
-def fits(text: str, limit: int) -> bool:
-    """Tell whether a text is within a limit, in bytes."""
-    return len(text.encode()) <= limit
 
 
 def _origin(plan: Plan) -> str:
@@ -112,7 +118,13 @@ def _row(step: Step) -> tuple[str, ...]:
     return code(SYMBOLS[step.action]), code(step.name, 100), step.action.value, why, where
 
 
+def _has_details(step: Step) -> bool:
+    return bool(step.packages) or any(change.path for change in step.changes)
+
+
 def _details(step: Step) -> str:
+    if not _has_details(step):
+        return ""
     lines = []
     for change in step.changes[:_MAX_LINES]:
         place = f"  ({cut(place_text(change.location), _MAX_VALUE)})" if change.location else ""
@@ -125,8 +137,6 @@ def _details(step: Step) -> str:
         lines += [f"packages: {packages_summary(packages)}", *map(package_text, packages[:_MAX_LINES])]
     if len(packages) > _MAX_LINES:
         lines.append(f"… {len(packages) - _MAX_LINES} more packages")
-    if not lines:
-        return ""
     name = html.escape(inert(step.name, 100)).replace("@", "&#64;").replace("`", "&#96;")
     title = f"<code>{name}</code>: {step.action.value}, {counted(len(step.changes) + len(packages), 'difference')}"
     return f"\n<details><summary>{title}</summary>\n\n{fence(lines, 'diff')}\n\n</details>\n"

@@ -139,7 +139,7 @@ def outcome_markdown(results: Sequence[Result]) -> str:
     if not rows:
         return head
     columns = ("Environment", "Action", "Result", "Version", "Error")
-    return f"{head}\n{table(columns, rows, LIMIT - len(head) - 1)}\n"
+    return f"{head}\n{table(columns, rows, LIMIT - len(head.encode()) - 2, total=len(rows))}\n"
 
 
 def _row(one: Result) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from reconciler.reports.environments import get_json, get_text, history_text, li
 from reconciler.reports.explain import explain_json, explain_text
 from reconciler.reports.json import to_text
 from reconciler.reports.markdown import plan_markdown
-from reconciler.reports.outcome import outcome_json, outcome_text
+from reconciler.reports.outcome import outcome_json, outcome_markdown, outcome_text
 from reconciler.reports.progress import Lines, Live
 from reconciler.reports.style import Style
 from reconciler.reports.text import plan_text
@@ -187,6 +187,7 @@ REPORTS: dict[str, Callable[[], str]] = {
     "explain.txt": lambda: explain_text(explained()),
     "explain.json": lambda: to_text(explain_json(explained())),
     "outcome.txt": lambda: outcome_text(outcomes()),
+    "outcome.md": lambda: outcome_markdown(outcomes()),
     "outcome.json": lambda: to_text(outcome_json(outcomes())),
     "list.txt": lambda: list_text(versions()[:1]),
     "list.json": lambda: to_text(list_json(versions()[:1], REGISTRY)),

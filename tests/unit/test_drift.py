@@ -62,7 +62,9 @@ def test_what_is_gone_is_deleted() -> None:
         ("lock", digest("lock of a")),
         ("request", digest("request of a")),
         ("v1", HELD.digest),
-        ("v1-linux-amd64", None),
+        ("v1-linux-amd64", digest("artifact of a")),
+        ("v1-lock", digest("lock of a")),
+        ("v9", None),
     ],
 )
 def test_damaged_content_is_named_with_the_digest_that_it_has_to_have(
