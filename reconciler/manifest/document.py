@@ -6,8 +6,8 @@ scalar is interpreted here; ``conversion`` does that, led by a schema.
 
 Refused with line and column: what is not UTF-8, control characters, line ends other than LF and CRLF, tags,
 directives, several documents, merge keys, duplicate keys, keys that are null or no text, numbers that are none
-(``.nan``, ``.inf``), anchors and aliases. A byte order mark of UTF-8 at the start is skipped. What is too large, too
-deep or has too many nodes is refused while it is read; nothing is ever expanded.
+(``.nan``, ``.inf``), an alias inside its own anchor. A byte order mark of UTF-8 at the start is skipped. What is
+too large, too deep or has too many nodes is refused while it is read; an alias counts as what it stands for.
 """
 
 from __future__ import annotations
@@ -64,10 +64,12 @@ class Scalar:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sequence:
-    """A list."""
+    """A list. ``size`` counts its nodes with all inside, ``depth`` how many collections stand in one another."""
 
     items: tuple[Node, ...]
     place: Place
+    size: int
+    depth: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +78,8 @@ class Mapping:
 
     entries: tuple[tuple[Scalar, Node], ...]
     place: Place
+    size: int
+    depth: int
 
 
 Node: TypeAlias = Scalar | Sequence | Mapping
@@ -163,6 +167,7 @@ _SYNTAX = (
     ("mapping values are not allowed", "a `:` where no value can begin", "quote the text, or check the indentation"),
     ("could not find expected ':'", "a line without its `:`", "add the `:`, or check the indentation"),
     ("expected <block end>", "this line does not fit into what stands above it", "check the indentation"),
+    ("found undefined alias", "an alias without its anchor", "quote a text that begins with *"),
     ("found unexpected end of stream", "a quote that is never closed", "close the quote"),
     ("while scanning a quoted scalar", "a quoted text that is not closed in time", "close the quote"),
     ("expected ',' or", "a list or mapping in brackets that goes wrong here", "add the missing comma or bracket"),
@@ -195,19 +200,24 @@ class _Open:
     """A collection whose end has not come yet."""
 
     mapping: bool
+    anchor: str | None
     place: Place
     nodes: list[Node]
+    size: int = 1
+    depth: int = 1
 
 
 class _Builder:
-    """Puts events together to nodes and counts them as they come."""
+    """Puts events together to nodes and counts them before any alias is followed."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.root: Node | None = None
         self.problems: list[Problem] = []
         self._stack: list[_Open] = []
+        self._anchors: dict[str, Node] = {}
         self._nodes = 0
+        self._repeated = 0
         self._documents = 0
 
     def take(self, event: yaml.events.Event) -> None:
@@ -226,22 +236,23 @@ class _Builder:
                 self._note(place, "a directive is not allowed", "delete the line that begins with %")
 
     def _take_node(self, event: yaml.events.NodeEvent, place: Place) -> None:
-        self._count(place)
-        if event.anchor is not None:
-            # A few hundred thousand bytes would grow to gigabytes: a long text can be named in each of many places.
-            message = "anchors and aliases are not read"
-            self._note(place, message, "write the value again; quote a text that begins with & or *")
         if isinstance(event, yaml.AliasEvent):
-            self._add(Scalar(text="?", plain=False, place=place))
+            node = self._anchored(str(event.anchor), place)
+            self._count(1 if isinstance(node, Scalar) else node.size, place)
+            if not isinstance(node, Scalar) and len(self._stack) + node.depth > MAX_DEPTH:
+                raise refuse(self.path, place, f"more than {MAX_DEPTH} levels, aliases followed", "write it flatter")
+            self._count_text(node, place)
+            self._add(node, None)
             return
+        self._count(1, place)
         if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) and event.tag is not None:
             self._note(place, "a tag is not allowed", "delete it: the schema says what each field is")
         if isinstance(event, yaml.ScalarEvent):
-            self._add(self._scalar(event, place))
+            self._add(self._scalar(event, place), event.anchor)
             return
         if len(self._stack) >= MAX_DEPTH:
             raise refuse(self.path, place, f"more than {MAX_DEPTH} levels stand in one another", "write it flatter")
-        self._stack.append(_Open(isinstance(event, yaml.MappingStartEvent), place, []))
+        self._stack.append(_Open(isinstance(event, yaml.MappingStartEvent), event.anchor, place, []))
 
     def _scalar(self, event: yaml.events.ScalarEvent, place: Place) -> Scalar:
         scalar = Scalar(text=event.value, plain=not event.style, place=place)
@@ -255,26 +266,50 @@ class _Builder:
             )
         return scalar
 
-    def _add(self, node: Node) -> None:
-        if self._stack:
-            self._stack[-1].nodes.append(node)
-        else:
-            self.root = node
+    def _anchored(self, name: str, place: Place) -> Node:
+        if any(open_.anchor == name for open_ in self._stack):
+            raise refuse(self.path, place, "an alias stands inside its own anchor", "write the value out")
+        node = self._anchors.get(name)
+        if node is None:
+            raise refuse(self.path, place, "an alias without its anchor", "quote a text that begins with *")
+        return node
 
-    def _count(self, place: Place) -> None:
-        self._nodes += 1
+    def _add(self, node: Node, anchor: str | None) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = node
+        if not self._stack:
+            self.root = node
+            return
+        parent = self._stack[-1]
+        parent.nodes.append(node)
+        if isinstance(node, Scalar):
+            parent.size += 1
+            return
+        parent.size += node.size
+        parent.depth = max(parent.depth, node.depth + 1)
+
+    def _count(self, nodes: int, place: Place) -> None:
+        self._nodes += nodes
         if self._nodes > MAX_NODES:
-            raise refuse(self.path, place, f"the file has more than {MAX_NODES} values", "move long lists to files")
+            message = f"the file has more than {MAX_NODES} values, aliases followed"
+            raise refuse(self.path, place, message, "move long lists to files")
+
+    def _count_text(self, node: Node, place: Place) -> None:
+        # Nodes alone bound nothing: one long text, named in each of thousands of places, is read gigabytes long.
+        self._repeated += _length(node)
+        if self._repeated > MAX_BYTES:
+            message = f"aliases stand for more than {MAX_BYTES} characters"
+            raise refuse(self.path, place, message, "move long texts to files")
 
     def _close(self) -> None:
         open_ = self._stack.pop()
         node: Node
         if open_.mapping:
             entries = self._entries(open_.nodes)
-            node = Mapping(entries=entries, place=open_.place)
+            node = Mapping(entries=entries, place=open_.place, size=open_.size, depth=open_.depth)
         else:
-            node = Sequence(items=tuple(open_.nodes), place=open_.place)
-        self._add(node)
+            node = Sequence(items=tuple(open_.nodes), place=open_.place, size=open_.size, depth=open_.depth)
+        self._add(node, open_.anchor)
 
     def _entries(self, nodes: list[Node]) -> tuple[tuple[Scalar, Node], ...]:
         entries: dict[str, tuple[Scalar, Node]] = {}
@@ -296,3 +331,12 @@ class _Builder:
     def _note(self, place: Place, message: str, hint: str = "") -> None:
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Problem(Location(self.path, place.line, place.column), message, hint))
+
+
+def _length(node: Node) -> int:
+    """Count the characters of all texts; as deep as a node may be, and once for each node that was counted."""
+    if isinstance(node, Scalar):
+        return len(node.text)
+    if isinstance(node, Sequence):
+        return sum(map(_length, node.items))
+    return sum(len(key.text) + _length(value) for key, value in node.entries)
