@@ -52,16 +52,6 @@ class Uv:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     outside: Path | None = None
 
-    def run(self, arguments: Sequence[str], *, variables: Mapping[str, str] | None = None) -> process.Finished:
-        """Run any command of uv in a new, empty folder; ``variables`` are set over the passed ones."""
-        with tempfile.TemporaryDirectory(prefix="reconciler-uv-") as folder:
-            return process.run(
-                [find_uv(), *arguments, *self.configuration()],
-                folder=Path(folder),
-                environ={**self.variables(), **(variables or {})},
-                limit_s=LIMIT_S,
-            )
-
     def compile(
         self, arguments: Sequence[str], files: Mapping[str, str], *, output: str, variables: Mapping[str, str]
     ) -> Compiled:

@@ -1,29 +1,19 @@
-"""Named sources of packages: which address an alias stands for on this machine."""
+"""Named sources of packages, where a manifest asks for them: each must have an address on this machine."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from reconciler.clients.aliases import address_of, variable_of
 from reconciler.errors import ResolveError
 from reconciler.values.location import Location
-
-VARIABLE = "RECONCILER_INDEX_"
-
-
-def variable_of(alias: str) -> str:
-    """Give the variable that binds an alias: ``RECONCILER_INDEX_TEAM_PYPI`` for ``team-pypi``."""
-    return VARIABLE + re.sub(r"[^A-Z0-9]", "_", alias.upper())
 
 
 def bind(
     alias: str, *, configured: Mapping[str, str], environ: Mapping[str, str], named: Mapping[str, str], where: Location
 ) -> str:
-    """Give an alias's address: from reconciler.yaml, else the environment, else uv's own settings.
-
-    One that is bound nowhere is a ResolveError.
-    """
-    found = configured.get(alias) or environ.get(variable_of(alias)) or named.get(alias)
+    """Give an alias's address; one that is bound nowhere is a ResolveError that names the places to bind it."""
+    found = address_of(alias, configured=configured, environ=environ, named=named)
     if found:
         return found
     raise ResolveError(
