@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -296,17 +297,25 @@ def test_what_is_swapped_while_it_is_read_never_leads_out(
     stop = threading.Event()
 
     def swap() -> None:
+        while swapped == "file" and not stop.is_set():
+            # At every moment there is one of the two.
+            (root / "new").hardlink_to(real)
+            (root / "new").replace(place)
+            (root / "new").symlink_to(target)
+            (root / "new").replace(place)
         while not stop.is_set():
             real.rename(place)
             place.rename(real)
             place.symlink_to(target)
             place.unlink()
 
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
     thread = threading.Thread(target=swap)
     thread.start()
     tree, seen = WorkingTree(root), set[bytes | None]()
     try:
-        for _ in range(3000):
+        for _ in range(6000):
             try:
                 seen.add(tree.read("sub/x" if swapped == "file" else "swap/x"))
             except SourceError as error:
@@ -314,6 +323,7 @@ def test_what_is_swapped_while_it_is_read_never_leads_out(
     finally:
         stop.set()
         thread.join()
+        sys.setswitchinterval(interval)
     assert seen <= {b"inside"}
     count_cases("T2", 2)
 
