@@ -126,6 +126,16 @@ class Git:
             changed.update(head.changed)
         return Status(commit=head.commit, branch=head.branch, changed=tuple(sorted(changed)))
 
+    def head(self) -> Status:
+        """Tell commit and branch alone, without a look at any file."""
+        found = self._run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        _refused(found, self._root)
+        branch = self._run("symbolic-ref", "--quiet", "--short", "HEAD")
+        return Status(
+            commit=None if found.code else Commit.parse(found.out.decode("ascii").strip()),
+            branch=None if branch.code else os.fsdecode(branch.out).strip(),
+        )
+
     def resolve(self, revision: str) -> Commit:
         """Find the commit that a revision names. What is no revision, or none that is known, is a SourceError."""
         if _REVISION.fullmatch(revision) is None or ".." in revision:

@@ -31,17 +31,19 @@ class GitHistory:
         """Tell the commit, the origin, and whether a file below ``paths`` differs from the commit.
 
         A file that git doesn't know counts as a difference, one that it ignores too; what ``IGNORED`` names doesn't.
+        Without paths, and in a bare repository, nothing is compared.
         """
         if not self._is_repository:
             return Revision()
         origin = _without_credentials(self._git.settings().get("remote.origin.url", ""))
-        status = self._git.status(paths or (".",))
+        status = self._git.status(paths) if paths else None
         if status is None:
-            return Revision(commit=self._git.resolve("HEAD"), origin=origin)
+            head = self._git.head()
+            return Revision(commit=head.commit, origin=origin, branch=head.branch)
         changed = any(not IGNORED.intersection(path.rstrip("/").split("/")) for path in status.changed)
         return Revision(
             commit=status.commit,
-            dirty=bool(paths) and (changed or status.commit is None),
+            dirty=changed or status.commit is None,
             origin=origin,
             branch=status.branch,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 
@@ -46,12 +47,22 @@ class WorkingTree:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._reached: set[str] = set()
+
+    def reached(self, *, outside: Sequence[str] = ()) -> tuple[str, ...]:
+        """Tell what was read or walked so far, sorted, but for what stands in the folders ``outside``.
+
+        With it, a caller can ask history about every file that an environment is made of.
+        """
+        below = tuple(f"{folder}/" for folder in outside)
+        return tuple(sorted(path for path in self._reached if not path.startswith(below) and path not in outside))
 
     def read(self, path: str, *, limit: int = DEFAULT_LIMIT) -> bytes:
         """Give a file's bytes. Missing, unreadable, outside, no plain file or over ``limit`` is a SourceError."""
         parts = checked_parts(path)
         if not parts:
             raise SourceError("the repository's root is a folder", hint="name a file")
+        self._reached.add(path)
         folder = self._open(parts[:-1])
         try:
             descriptor = _open_file(folder, parts[-1])
@@ -89,6 +100,7 @@ class WorkingTree:
         A plain file is listed as itself. What is in ``IGNORED`` or belongs to git is left out.
         """
         parts = checked_parts(folder)
+        self._reached.add(folder or ".")
         if parts:
             above = self._open(parts[:-1])
             try:

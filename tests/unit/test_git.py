@@ -136,6 +136,29 @@ def test_the_origin_is_told_without_credentials(root: Path, address: str, shown:
     assert revision(root).origin == shown
 
 
+def test_without_paths_only_the_head_is_told(root: Path, tmp_path: Path) -> None:
+    history: History = GitHistory(root)
+    assert history.revision(()) == Revision(branch="main")
+    made = commit(root)
+    write(root, "environments/a.yaml", "name: c\n")
+    assert history.revision(()) == Revision(commit=made, branch="main")
+    git(tmp_path, "clone", "-q", "--bare", str(root), "bare")
+    assert GitHistory(tmp_path / "bare").revision(["environments"]).branch == "main"
+
+
+def test_a_tree_tells_what_was_reached_so_that_all_of_it_is_compared(root: Path) -> None:
+    commit(root)
+    tree = WorkingTree(root)
+    tree.read("environments/a.yaml")
+    tree.read("other/x")
+    tree.walk("other")
+    assert tree.reached() == ("environments/a.yaml", "other", "other/x")
+    assert tree.reached(outside=("environments",)) == ("other", "other/x")
+    write(root, "other/x", "changed")
+    assert not revision(root, "environments").dirty
+    assert revision(root, "environments", *tree.reached(outside=("environments",))).dirty
+
+
 def test_ancestors_are_told_apart(root: Path) -> None:
     first = commit(root)
     second = commit(root)
