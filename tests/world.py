@@ -38,10 +38,10 @@ MANAGER = "test#environments"
 
 
 def read_nothing(path: str, *, limit: int = 0) -> bytes:
-    raise AssertionError(f"{path} is read")
+    raise AssertionError(f"{path} is read, up to {limit} bytes")
 
 
-def wanted(
+def wanted(  # noqa: PLR0913  # one argument a field that tests vary
     name: str,
     pip: Sequence[str] = ("numpy",),
     *,

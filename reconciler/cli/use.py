@@ -47,7 +47,7 @@ def run_command(
     builder = entry.record.facts.builder
     if builder not in RUNNERS:
         raise BuildError(f"{wanted} was made by the {builder} builder, which this version can't run")
-    runner = RUNNERS[builder](workspace.hosts, workspace.uv)
+    runner = RUNNERS[builder](workspace.hosts, workspace.uv, workspace.index_addresses)
     return runner.run(_run(workspace, entry, command, Path(source)))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler import ports
-from reconciler.errors import UsageError
+from reconciler.errors import GuardError, UsageError
 from reconciler.manifest.config import Config, parse_config
 from reconciler.manifest.desired import Desired
 from reconciler.plan.observed import Observed
@@ -119,8 +119,14 @@ class Workspace:
         """
         if self.config.manager:
             return self.config.manager
-        origin = None if self.local else self.revision.origin
-        return f"{origin or 'local'}#{self.config.manifests}"
+        if self.local:
+            return f"local#{self.config.manifests}"
+        if self.revision.origin is None:
+            raise GuardError(
+                f"{self.address} may be shared, and nothing says who registers from here",
+                hint="write `manager: NAME` in reconciler.yaml, or give the repository an origin",
+            )
+        return f"{self.revision.origin}#{self.config.manifests}"
 
     @cached_property
     def cache(self) -> ports.Cache:
@@ -184,7 +190,7 @@ class Workspace:
 
         return Means(
             registry=self.registry,
-            builders={name: make(self.hosts, self.uv) for name, make in BUILDERS.items()},
+            builders={name: make(self.hosts, self.uv, self.index_addresses) for name, make in BUILDERS.items()},
             resolvers=resolvers(os.environ, indexes=self.index_addresses, repository=self.root),
             executor=self.executor,
             reporter=reporter,

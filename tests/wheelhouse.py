@@ -1,0 +1,55 @@
+"""Wheels and source distributions made by tests: tiny, deterministic, installable."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import tarfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_TIME = (2020, 1, 1, 0, 0, 0)
+
+
+def write_wheel(
+    folder: Path, name: str, version: str, *, requires: Sequence[str] = (), modules: Mapping[str, str] | None = None
+) -> Path:
+    """Write ``NAME-VERSION-py3-none-any.whl`` with a module of that name, or with these modules."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    files = dict(modules or {f"{name.replace('-', '_')}.py": f"VERSION = {version!r}\n"})
+    metadata = "".join(f"Requires-Dist: {item}\n" for item in requires)
+    files[f"{stem}.dist-info/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}"
+    files[f"{stem}.dist-info/WHEEL"] = (
+        "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
+    files[f"{stem}.dist-info/RECORD"] = (
+        "".join(f"{path},sha256={_hash(text)},{len(text.encode())}\n" for path, text in files.items())
+        + f"{stem}.dist-info/RECORD,,\n"
+    )
+    path = folder / f"{stem}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, text in files.items():
+            archive.writestr(zipfile.ZipInfo(entry, _TIME), text)
+    return path
+
+
+def _hash(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+def write_sdist(folder: Path, name: str, version: str, *, setup: str = "") -> Path:
+    """Write ``NAME-VERSION.tar.gz`` whose ``setup.py`` runs ``setup`` first."""
+    stem = f"{name}-{version}"
+    files = {
+        f"{stem}/PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{stem}/setup.py": f"{setup}\nfrom setuptools import setup\nsetup(name={name!r}, version={version!r})\n",
+    }
+    path = folder / f"{stem}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for entry, text in files.items():
+            info = tarfile.TarInfo(entry)
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return path
