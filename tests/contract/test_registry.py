@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -216,6 +217,7 @@ def test_one_writer_at_a_time(registry: Registry) -> None:
         for _ in range(5):
             with registry.writing("training"):
                 inside.append(number)
+                time.sleep(0.002)
                 most.append(len(inside))
                 inside.remove(number)
 

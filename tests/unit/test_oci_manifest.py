@@ -142,6 +142,28 @@ def test_a_document_with_more_than_one_meaning_is_refused(data: bytes) -> None:
             read(Content(media_type=media_type, data=data))
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        b'"x":1,"x":1',
+        b'"manifests":[]',
+        b'"x":{"a":1,"a":2}',
+        b'"x":NaN',
+        b'"x":Infinity',
+        b'"x":1.0',
+        b'"x":"\\udc00"',
+        b'"\\ud800":1',
+        b'"x":' + b"9" * 5000,
+        b'"x":"' + b" " * (4 << 20) + b'"',
+    ],
+)
+def test_one_ambiguous_field_spoils_a_good_document(more: bytes) -> None:
+    good = index().data
+    assert parse_index(Content(media_type=media.INDEX, data=good[:-1] + b',"x":1}'))
+    with pytest.raises(CorruptError):
+        parse_index(Content(media_type=media.INDEX, data=good[:-1] + b"," + more + b"}"))
+
+
 def test_an_index_is_never_read_as_an_image_nor_an_image_as_an_index() -> None:
     with pytest.raises(CorruptError):
         parse_image(index())
