@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cached_property
 
 from reconciler.manifest.model import Build, Docker, Manifest, Python
 from reconciler.values.canonical import Json
@@ -23,17 +24,35 @@ def _leaves() -> tuple[tuple[str, tuple[str, ...]], ...]:
 _LEAVES = _leaves()
 
 
-def filled_in(manifest: Manifest) -> Mapping[str, Json]:
-    """Give every field that the file doesn't write, by its path, with its value: the default, or from ``extends``."""
-    written = manifest.lines
-    filled: dict[str, Json] = {}
-    for path, names in _LEAVES:
-        if path not in written:
-            value: object = manifest
-            for name in names:
-                value = getattr(value, name)
-            filled[path] = value if value is None or isinstance(value, (str, bool)) else _plain(value)
-    return filled
+class FilledIn(Mapping[str, Json]):
+    """Every field that a file doesn't write, by its path, with its value: the default, or what ``extends`` gives.
+
+    Worked out when it is first asked for: a plan without changes never asks.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+
+    @cached_property
+    def _values(self) -> dict[str, Json]:
+        written = self._manifest.lines
+        return {path: _plain(_value(self._manifest, names)) for path, names in _LEAVES if path not in written}
+
+    def __getitem__(self, path: str) -> Json:
+        return self._values[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def _value(manifest: Manifest, names: tuple[str, ...]) -> object:
+    value: object = manifest
+    for name in names:
+        value = getattr(value, name)
+    return value
 
 
 def _plain(value: object) -> Json:

@@ -41,7 +41,7 @@ from collections.abc import Mapping
 
 from reconciler.lock.model import Lock
 from reconciler.manifest.checks import is_dockerfile_text
-from reconciler.manifest.defaults import filled_in
+from reconciler.manifest.defaults import FilledIn
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.model import Docker, Manifest, Python
 from reconciler.manifest.packages import packages
@@ -65,11 +65,19 @@ def desire(  # noqa: PLR0913  # one argument a source of identity
     reached file is in one ManifestError, a problem each, at the line that names the file or in the file itself.
     """
     reach = Reach(manifest, read, walk)
-    python, docker = manifest.python, manifest.docker
-    components: dict[str, Json] = {
-        "base": _base(manifest, bases or {}),
-        "python": _python(python),
-        "packages": packages(reach, python),
+    components = _components(reach, bases or {})
+    reach.settle()
+    filled = FilledIn(manifest)
+    return Desired(manifest=manifest, components=components, filled=filled, lock=lock, builder=builder, refusal=refusal)
+
+
+def _components(reach: Reach, bases: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
+    manifest = reach.manifest
+    docker = manifest.docker
+    return {
+        "base": _base(manifest, bases),
+        "python": _python(manifest.python),
+        "packages": packages(reach, manifest.python),
         "system": {
             "packages": [*sorted(set(manifest.system_packages))],
             "repositories": [*manifest.system_repositories],
@@ -86,15 +94,6 @@ def desire(  # noqa: PLR0913  # one argument a source of identity
         "dockerfile": _dockerfile(reach, docker),
         "builder": {"builder": manifest.builder},
     }
-    reach.settle()
-    return Desired(
-        manifest=manifest,
-        components=components,
-        filled=filled_in(manifest),
-        lock=lock,
-        builder=builder,
-        refusal=refusal,
-    )
 
 
 def _base(manifest: Manifest, bases: Mapping[str, Mapping[str, Json]]) -> Json:
