@@ -53,6 +53,11 @@ class Question:
         """Ask for these as well."""
         return replace(self, requirements=(*self.requirements, *requirements))
 
+    def with_constraints(self, versions: Mapping[str, str]) -> Question:
+        """Hold packages at these versions, without requiring them."""
+        held = (f"{name}=={version}" for name, version in sorted(versions.items()))
+        return replace(self, constraints=(*self.constraints, *held))
+
     def arguments(self, target: Target) -> list[str]:
         """Write uv's arguments; the first names the file with the requirements."""
         found = [

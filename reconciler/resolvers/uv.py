@@ -18,6 +18,7 @@ from reconciler.resolvers.explanation import failure, locate
 from reconciler.resolvers.newest import by_name, find_outdated, find_trapped, refuse_trapped
 from reconciler.resolvers.notes import notes_on
 from reconciler.resolvers.origin import EMITTED, Indexes, Origin, bare, origin_of, parse_indexes
+from reconciler.resolvers.preference import settle
 from reconciler.resolvers.pylock import FORMAT, OUTPUT, Pin, parse_pylock, to_preference
 from reconciler.resolvers.question import Question, name_of, question_of
 from reconciler.resolvers.sizes import fetch_sizes
@@ -78,19 +79,19 @@ class Solver:
         if not self.question.requirements:
             return PlatformLock(interpreter=target.interpreter, libc=target.libc), ()
         question, pins = self._pins(target)
-        indexes = self._indexes(question, target, pins)
-        notes = self._refuse_trap(question, target, pins, indexes)
+        compared = by_name(pins, self.question, self._preference(target))
+        indexes = self._indexes(question, target, pins) if compared or self.origin.addresses else Indexes()
+        notes = self._refuse_trap(question, target, compared, indexes)
         packages = self._packages(pins, target, indexes)
         lock = PlatformLock(interpreter=target.interpreter, libc=target.libc, packages=packages)
         return lock, (*notes, *notes_on(self.desired, packages))
 
     def ask(self, question: Question, target: Target, versions: Mapping[str, str], *, emit: bool = False) -> Compiled:
-        """Ask uv; ``versions`` stay where they can. With ``emit`` it says where it looked instead of what it chose."""
+        """Ask uv; ``versions`` stay where they can. With ``emit``, and none of these, it says where it looked."""
         files = question.files(self.origin.bare)
         output = "requirements.txt" if emit else OUTPUT
         if versions:
-            pins = "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
-            files[output] = pins if emit else to_preference(versions)
+            files[output] = to_preference(versions)
         arguments = [*question.arguments(target), *(EMITTED if emit else FORMAT)]
         return self.uv.compile(arguments, files, output=output, variables=self.origin.variables)
 
@@ -104,25 +105,27 @@ class Solver:
         return question, pins
 
     def _solve(self, question: Question, target: Target) -> tuple[Pin, ...]:
-        answer = self.ask(question, target, self._preference(target))
+        preference = self._preference(target)
+        answer = self.ask(question, target, preference)
         if answer.status:
             raise self._failure(answer, question, target)
-        return parse_pylock(answer.output)
+        pins = parse_pylock(answer.output)
+        return settle(pins, preference, question, lambda asked, versions: self.ask(asked, target, versions))
 
     def _failure(self, answer: Compiled, question: Question, target: Target) -> ReconcilerError:
         alias = self.origin.alias_in(answer.said)
         return failure(answer.said, desired=self.desired, question=question, target=target, alias=alias)
 
     def _indexes(self, question: Question, target: Target, pins: tuple[Pin, ...]) -> Indexes:
-        answer = self.ask(question, target, {pin.name: pin.version for pin in pins if pin.kind != "url"}, emit=True)
+        held = question.with_constraints({pin.name: pin.version for pin in pins if pin.kind != "url"})
+        answer = self.ask(held, target, {}, emit=True)
         if answer.status:
             raise self._failure(answer, question, target)
         return parse_indexes(answer.output, question, self.origin)
 
     def _refuse_trap(
-        self, question: Question, target: Target, pins: tuple[Pin, ...], indexes: Indexes
+        self, question: Question, target: Target, compared: tuple[Pin, ...], indexes: Indexes
     ) -> tuple[str, ...]:
-        compared = by_name(pins, self.question, self._preference(target))
         outdated, notes = find_outdated(compared, question, target, indexes, self.http)
         trapped = find_trapped(outdated, question, lambda asked: self.ask(asked, target, {}))
         refuse_trapped(trapped, self.desired, target)

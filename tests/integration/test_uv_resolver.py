@@ -25,6 +25,11 @@ def index(tmp_path: Path) -> SimpleIndex:
     return SimpleIndex(tmp_path / "index")
 
 
+@pytest.fixture
+def internal(tmp_path: Path) -> SimpleIndex:
+    return SimpleIndex(tmp_path / "internal")
+
+
 # -- the trap of wheels alone -----------------------------------------------------------------------------------
 
 
@@ -132,6 +137,17 @@ def test_an_edit_moves_only_what_must_move(index: SimpleIndex) -> None:
     assert [(change.name, change.old, change.new) for change in moved] == [("beta", "1", "2"), ("gamma", None, "2")]
 
 
+def test_what_several_indexes_list_stays_where_it_was(index: SimpleIndex, internal: SimpleIndex) -> None:
+    index.wheel("alpha", "1")
+    index.wheel("alpha", "2")
+    internal.sdist("alpha", "2")
+    environ = index.environ(PIP_EXTRA_INDEX_URL=internal.address)
+    before = index.resolve("alpha", environ=environ)
+    resolution = Resolution(desired=desired(manifest("alpha")), preference=before.lock)
+    assert chosen(before) == {"alpha": "2"}
+    assert UvResolver(environ=environ).resolve(resolution).lock == before.lock
+
+
 def test_an_upgrade_moves_what_it_names(index: SimpleIndex) -> None:
     for name in ("alpha", "beta"):
         index.wheel(name, "1")
@@ -179,11 +195,6 @@ def test_an_environment_without_packages_has_a_lock_too(index: SimpleIndex) -> N
 
 
 # -- sources ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def internal(tmp_path: Path) -> SimpleIndex:
-    return SimpleIndex(tmp_path / "internal")
 
 
 def test_a_package_of_a_named_index_bears_its_alias(index: SimpleIndex, internal: SimpleIndex) -> None:
