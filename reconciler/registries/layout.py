@@ -47,7 +47,7 @@ class LayoutRegistry:
                 raise NotFoundError(f"{self.address}: no repository {repository}")
             descriptor = None
             if isinstance(reference, str):
-                descriptor = layout.index().tags.get(reference)
+                descriptor = layout.index().find(reference)
                 if descriptor is None:
                     raise NotFoundError(f"{layout.path}: no tag {reference[:140]!a}")
                 reference = descriptor.digest
@@ -65,7 +65,7 @@ class LayoutRegistry:
                 return None
             if isinstance(reference, Digest):
                 return reference if layout.size(reference) is not None else None
-            descriptor = layout.index().tags.get(reference)
+            descriptor = layout.index().find(reference)
             return descriptor.digest if descriptor is not None else None
 
     def fetch_blob(self, repository: str, descriptor: Descriptor) -> Iterator[bytes]:
@@ -104,7 +104,7 @@ class LayoutRegistry:
                 raise CorruptError(f"{self._folder / repository} went away while it was written", hint="run again")
             index = layout.index()
             written = content.describe()
-            if any(_differs(index.tags.get(tag), written) for tag in tags):
+            if any(_differs(index.find(tag), written) for tag in tags):
                 write_file(layout.path / "index.json", index.with_tags(tags, written).to_bytes())
 
     def tags(self, repository: str) -> tuple[str, ...]:
