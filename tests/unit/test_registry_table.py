@@ -48,7 +48,7 @@ def test_blobs_of_repositories_are_one_file(tmp_path: Path, address: str) -> Non
         "oci://host/prefix",
         "docker://host/prefix",
         "https://host/prefix",
-        "ghcr.io/team/environments",
+        "registry.example.invalid/team/environments",
         "localhost/x",
         "localhost:5000",
         "localhost:5000/x",
