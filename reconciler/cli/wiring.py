@@ -89,7 +89,14 @@ class Workspace:
 
             head = self.history.revision(())
             return replace(head, commit=CommitSource(self.root, self.at).commit, dirty=False)
-        return self.history.revision((self.config.manifests, CONFIG))
+        return self.history.revision((self.config.manifests, CONFIG, *self._reached))
+
+    @property
+    def _reached(self) -> tuple[str, ...]:
+        """The files outside of the manifests' folder that declaring read: they make a commit dirty too."""
+        from reconciler.sources.tree import WorkingTree  # noqa: PLC0415  # loaded already
+
+        return self.source.reached(outside=(self.config.manifests,)) if isinstance(self.source, WorkingTree) else ()
 
     @cached_property
     def address(self) -> str:

@@ -46,14 +46,15 @@ def apply(plan: Plan, policy: Policy, means: Means, *, saved: bool = False) -> t
     changes = plan.changes
     doing = {step.name for step in changes}
     done = {step.name: _standing(step) for step in plan.steps if step.name not in doing}
-    if not changes:
-        return tuple(done[name] for name in sorted(done))
     commit = str(plan.revision.commit) if plan.revision.commit else None
-    ledger.begin(means.registry, policy.manager, commit)
+    if changes:
+        ledger.begin(means.registry, policy.manager, commit)
     for level in order(changes):
         for step, outcome in means.executor.map(lambda step: _outcome(run, step), level):
             done[step.name] = outcome
-    ledger.finish(means.registry, policy.manager, commit, _records(done))
+    records = _records(done)
+    if records:
+        ledger.finish(means.registry, policy.manager, commit, records)
     return tuple(done[name] for name in sorted(done))
 
 

@@ -58,7 +58,7 @@ def finish(registry: Registry, manager: str, commit: str | None, records: Mappin
     """Record that an apply of this commit ended, with what it registered; other names stay."""
     with registry.writing(REPOSITORY):
         state = read_state_if_whole(registry, manager)
-        _write(registry, replace(state, finished=commit, records={**state.records, **records}))
+        _write(registry, replace(state, began=commit, finished=commit, records={**state.records, **records}))
 
 
 def _write(registry: Registry, state: State) -> None:

@@ -17,6 +17,9 @@ def resolve_step(means: Means, step: Step, desired: Desired) -> Resolved:
     """Choose or make the lock of a step; only what has to move moves."""
     if step.lock_body is not None:
         return Resolved(lock=step.lock_body)
+    recorded = _recorded(means.registry, step)
+    if recorded is not None:
+        return Resolved(lock=recorded)
     if step.reuse is not None:
         content = means.registry.fetch(step.reuse.name, step.reuse.record)
         return Resolved(lock=read_bodies(means.registry, step.reuse.name, parse_record(content)).lock)
@@ -30,6 +33,21 @@ def resolve_step(means: Means, step: Step, desired: Desired) -> Resolved:
     return means.resolvers[desired.builder].resolve(resolution)
 
 
+def _recorded(registry: Registry, step: Step) -> Lock | None:
+    """Read the record's own lock where that is what the step aims at: what a solver reads has not changed."""
+    observation = step.observation
+    if step.lock is None or not isinstance(observation, Present) or observation.record.facts.lock != step.lock:
+        return None
+    return _read(registry, step, observation)
+
+
+def _read(registry: Registry, step: Step, observation: Present) -> Lock | None:
+    try:
+        return read_bodies(registry, step.name, observation.record).lock
+    except RegistryError:
+        return None  # a lock that is lost or damaged serves nobody
+
+
 def preference(registry: Registry, step: Step, desired: Desired) -> Lock | None:
     """Find the lock whose versions stay where they can: the file's, else the record's."""
     if desired.lock is not None:
@@ -39,7 +57,4 @@ def preference(registry: Registry, step: Step, desired: Desired) -> Lock | None:
         return None
     if observation.bodies is not None:
         return observation.bodies.lock
-    try:
-        return read_bodies(registry, step.name, observation.record).lock
-    except RegistryError:
-        return None  # a lock that is lost or damaged prefers nothing
+    return _read(registry, step, observation)
