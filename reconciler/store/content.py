@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from reconciler.errors import CorruptError, NotFoundError
-from reconciler.store.durable import disk_errors, link_file, make_folders, sweep, write_file
+from reconciler.store.durable import create_file, disk_errors, link_file, make_folders, sweep, write_file
 from reconciler.values.digest import Digest
 
 
@@ -22,12 +22,14 @@ class ContentStore:
         return self._folder / digest.hex
 
     def put(self, data: bytes) -> Digest:
-        """Keep content, durable when this returns; what is there and damaged is replaced."""
+        """Keep content, durable when this returns; what is there and damaged is replaced, what is whole never is."""
         digest = Digest.of(data)
         path = self.path_of(digest)
         if not holds(path, digest):
             make_folders(self._folder)
-            write_file(path, data)
+            # Whoever comes second finds the file of the first, so that all second names are of one file.
+            if not create_file(path, data) and not holds(path, digest):
+                write_file(path, data)
         return digest
 
     def read(self, digest: Digest) -> bytes:

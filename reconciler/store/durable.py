@@ -19,6 +19,8 @@ from reconciler.errors import StoreError
 
 TEMPORARY = ".tmp-"
 _MODE = 0o666
+_LINK_TRIES = 1000
+"""Under a writer that does nothing but replace the source, about every seventh try fails."""
 _REMEDIES = {
     errno.ENOSPC: "free some space or inodes there and run again",
     errno.EDQUOT: "free some of the quota and run again",
@@ -58,6 +60,19 @@ def write_file(path: Path, data: bytes) -> None:
         os.fsync(file)
         name.replace(path)
         sync_folder(folder)
+
+
+def create_file(path: Path, data: bytes) -> bool:
+    """Write a file, durable and whole, unless its name is taken; tell whether it was written. Else a StoreError.
+
+    Where the file system has no hard links, what is there is replaced.
+    """
+    with disk_errors(path, "write"), _folder(path.parent) as folder, _temporary(path.parent) as (name, file):
+        _write_all(file, data)
+        os.fsync(file)
+        created = _name_once(name, path)
+        sync_folder(folder)
+    return created
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -175,18 +190,50 @@ def _write_all(file: int, data: bytes) -> None:
         view = view[os.write(file, view) :]
 
 
+def _name_once(name: Path, path: Path) -> bool:
+    """Give a temporary file its name for good unless that is taken; the temporary name goes either way."""
+    try:
+        os.link(name, path, follow_symlinks=False)
+    except FileExistsError:
+        name.unlink()
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        name.replace(path)
+        return True
+    name.unlink()
+    return True
+
+
 def _link(source: Path, path: Path) -> None:
     try:
-        os.link(source, path, follow_symlinks=False)
+        _link_there(source, path)
     except FileExistsError:
         name = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
-        os.link(source, name, follow_symlinks=False)
+        _link_there(source, name)
         try:
             name.replace(path)
         finally:
             # Replacing a name by another one of the same file leaves both.
             with suppress(FileNotFoundError):
                 name.unlink()
+
+
+def _link_there(source: Path, path: Path) -> None:
+    """Link a file that others may be replacing meanwhile.
+
+    Linux answers ENOENT where the file lost its last name between being found and being linked (``vfs_link`` refuses
+    an inode without names), although the source's name was never gone: then the next try finds the new file.
+    """
+    for left in reversed(range(_LINK_TRIES)):
+        try:
+            os.link(source, path, follow_symlinks=False)
+        except FileNotFoundError:
+            if not left or not os.path.lexists(source):
+                raise
+        else:
+            return
 
 
 def _remove_stale(path: Path) -> int:
