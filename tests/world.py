@@ -23,10 +23,10 @@ from reconciler.plan.observed import Observed
 from reconciler.plan.planner import plan
 from reconciler.ports import Executor, Progress, Registry, Resolution, Resolved, Task
 from reconciler.reconcile.apply import apply
-from reconciler.reconcile.gather import known_names, survey
 from reconciler.reconcile.ledger import read_state_if_whole
 from reconciler.reconcile.means import Means
 from reconciler.reconcile.outcome import Outcome
+from reconciler.reconcile.survey import known_names, survey
 from reconciler.values.canonical import to_canonical
 from reconciler.values.commit import Commit, Revision
 from reconciler.values.digest import Digest

@@ -9,7 +9,6 @@ from typing import Protocol
 from reconciler.builders.host import HostBuilder
 from reconciler.builders.usermanaged import UserManagedBuilder
 from reconciler.clients.uv import Uv
-from reconciler.manifest.model import Manifest
 from reconciler.ports import Builder
 from reconciler.store.hosts import Hosts
 
@@ -34,12 +33,3 @@ def _user_managed(hosts: Hosts, uv: Uv, sources: Mapping[str, str] = NO_SOURCES)
 
 BUILDERS: Mapping[str, Factory] = MappingProxyType({"host": _host, "user-managed": _user_managed})
 """Name to factory. ``assemble`` and ``docker`` are not there yet: :func:`reconciler.builders.unsupported.refuse`."""
-
-
-def choose(manifest: Manifest) -> str:
-    """Name the builder that a manifest asks for; it may be one that is not in :data:`BUILDERS`."""
-    if manifest.builder not in ("auto", "host"):
-        return manifest.builder
-    if manifest.builder == "auto" and manifest.docker.enabled:
-        return "docker" if manifest.docker.base_dockerfile is not None else "assemble"
-    return "user-managed" if manifest.python.user_managed_dependencies else "host"

@@ -9,7 +9,7 @@ import click
 from reconciler.cli import options
 from reconciler.cli.wiring import Workspace, open_workspace, require, select
 from reconciler.errors import ManifestError, ReconcilerError, UsageError
-from reconciler.reconcile.gather import Declared
+from reconciler.reconcile.declaration import Declared
 
 
 @click.command(

@@ -16,7 +16,7 @@ from reconciler.lock.model import Lock
 from reconciler.manifest.desired import Desired
 from reconciler.plan.observed import Present
 from reconciler.ports import Resolution, Resolved
-from reconciler.reconcile.gather import lock_path
+from reconciler.reconcile.declaration import lock_path
 from reconciler.reconcile.means import Means
 from reconciler.reconcile.observe import observe, read_bodies
 from reconciler.reports.wording import counted, packages_summary

@@ -13,10 +13,11 @@ from reconciler.plan.observed import Observed
 from reconciler.plan.planner import plan
 from reconciler.plan.state import State
 from reconciler.ports import Progress
-from reconciler.reconcile.gather import known_names, manifest_paths
+from reconciler.reconcile.declaration import manifest_paths
 from reconciler.reconcile.ledger import read_state_if_whole
 from reconciler.reconcile.observe import Depth, observe
 from reconciler.reconcile.supposed import as_if_applied
+from reconciler.reconcile.survey import known_names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,19 +12,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler import ports
 from reconciler.errors import GuardError, UsageError
 from reconciler.manifest.config import Config, parse_config
 from reconciler.manifest.desired import Desired
-from reconciler.plan.observed import Observed
-from reconciler.ports import Executor, History, Registry, Reporter, Source
-from reconciler.reconcile.gather import Declared, Reading, declare, known_names, manifest_paths, survey
-from reconciler.reconcile.means import Means
-from reconciler.values.commit import Revision
+from reconciler.reconcile.declaration import Declared, Reading, declare, manifest_paths
 
 if TYPE_CHECKING:
+    from reconciler import ports
     from reconciler.clients.uv import Uv
+    from reconciler.plan.observed import Observed
+    from reconciler.ports import Executor, History, Registry, Reporter, Source
+    from reconciler.reconcile.means import Means
     from reconciler.store.hosts import Hosts
+    from reconciler.values.commit import Revision
 
 CONFIG = "reconciler.yaml"
 FOLDER = ".reconciler"
@@ -151,7 +151,7 @@ class Workspace:
 
     def judge(self, desired: Desired) -> Desired:
         """Say which builder makes an environment, or why none of this version can."""
-        from reconciler.builders.table import choose  # noqa: PLC0415  # `list` needs none
+        from reconciler.builders.choice import choose  # noqa: PLC0415  # `list` needs none
         from reconciler.builders.unsupported import refuse  # noqa: PLC0415  # the same
 
         return replace(desired, builder=choose(desired.manifest), refusal=refuse(desired.manifest))
@@ -185,6 +185,8 @@ class Workspace:
 
     def observed(self, recorded: Iterable[str]) -> Observed:
         """Look at what is declared and at what else the registry holds."""
+        from reconciler.reconcile.survey import known_names, survey  # noqa: PLC0415  # `validate` needs no registry
+
         names = known_names(self.registry, recorded)
         return survey(self.registry, self.desired, names, self.executor)
 
@@ -193,6 +195,7 @@ class Workspace:
     def means(self, reporter: Reporter) -> Means:
         """Bring together what applying works with."""
         from reconciler.builders.table import BUILDERS  # noqa: PLC0415  # only `apply` builds
+        from reconciler.reconcile.means import Means  # noqa: PLC0415  # the same
         from reconciler.resolvers.table import resolvers  # noqa: PLC0415  # the same
 
         return Means(

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from reconciler.errors import ManifestError
-from reconciler.manifest.document import Mapping, Node, Place, Scalar, Sequence, parse_document
+from reconciler.manifest.node import Mapping, Node, Place, Scalar, Sequence
 from reconciler.manifest.problem import Problem
 from reconciler.manifest.requirements import split_lines
 from reconciler.values.location import Location
@@ -55,6 +55,8 @@ def parse_conda_file(data: bytes, path: str) -> CondaFile:
     Its own ``name`` and ``prefix`` say where conda would put it and are passed over. Comments that select a platform
     (``# [linux]``) are comments here, as they are for conda in these files.
     """
+    from reconciler.manifest.document import parse_document  # noqa: PLC0415  # heavy, and few have such a file
+
     try:
         document = parse_document(data, path)
     except ManifestError as error:

@@ -11,10 +11,7 @@ from typing import cast
 
 from reconciler.errors import ManifestError
 from reconciler.manifest.checks import BASES, CONDAS, check_value
-from reconciler.manifest.conversion import convert
-from reconciler.manifest.document import Scalar, parse_document
 from reconciler.manifest.problem import Problem
-from reconciler.manifest.schema import check, parse_schema
 from reconciler.manifest.secrets import Finding, find_secrets
 from reconciler.values import names, paths
 from reconciler.values.canonical import Json
@@ -91,13 +88,12 @@ def parse_config(data: bytes | None, path: str, schema: str) -> Config:
     """
     if data is None:
         return Config()
-    document = parse_document(data, path)
-    empty = document.root is None or (isinstance(document.root, Scalar) and document.root.is_null)
-    if empty and not document.problems:
+    from reconciler.manifest.reading import read_checked  # noqa: PLC0415  # heavy, and most have no configuration
+
+    converted = read_checked(data, path, schema)
+    if converted.empty:
         return Config()
-    compiled = parse_schema(schema)
-    converted = convert(document.root, compiled.content)
-    problems = [*document.problems, *check(converted, compiled, path)]
+    problems = [*converted.problems]
     if isinstance(converted.value, dict):
         known = {problem.location for problem in problems}
         for where, message, hint in _check(converted.value):

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.manifest import document
-from reconciler.manifest.document import Node, Place, Scalar, Sequence
+from reconciler.manifest import node as nodes
+from reconciler.manifest.node import Node, Place, Scalar, Sequence
 from reconciler.values.canonical import Json
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})")
@@ -76,7 +76,7 @@ class _Conversion:
         inner = found if isinstance(found, dict) else {}
         return [self.convert(item, inner, f"{path}[{index}]") for index, item in enumerate(node.items)]
 
-    def _fields(self, node: document.Mapping, schema: Mapping[str, Json], path: str) -> Json:
+    def _fields(self, node: nodes.Mapping, schema: Mapping[str, Json], path: str) -> Json:
         value: dict[str, Json] = {}
         for key, item in node.entries:
             inner = f"{path}.{key.text}" if path else key.text

@@ -15,20 +15,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import yaml
 
 from reconciler.errors import ManifestError
+from reconciler.manifest.node import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_NODES,
+    MAX_PROBLEMS,
+    Document,
+    Mapping,
+    Node,
+    Place,
+    Scalar,
+    Sequence,
+)
 from reconciler.manifest.problem import Problem
 from reconciler.manifest.wording import quoted
 from reconciler.values.location import Location
-
-# A reader in Python takes 2 µs a character and 35 µs a node: at these limits, under one second.
-MAX_BYTES = 128 * 1024
-MAX_NODES = 10_000
-MAX_DEPTH = 50
-MAX_PROBLEMS = 100
 
 _BOM = b"\xef\xbb\xbf"
 # Line ends to YAML 1.1 only (NEL, LS, PS) hide text in what every editor shows as a comment, and marks that turn the
@@ -36,62 +41,7 @@ _BOM = b"\xef\xbb\xbf"
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 _FORBIDDEN_VALUE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONE_CR = re.compile("\r(?!\n)")
-_NULL = frozenset(["", "~", "null", "Null", "NULL"])
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(?:nan|inf)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A line and a column, counted from 1."""
-
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scalar:
-    """Text as written; ``plain`` says that it stands without quotes."""
-
-    text: str
-    plain: bool
-    place: Place
-
-    @property
-    def is_null(self) -> bool:
-        """Whether this is YAML's null."""
-        return self.plain and self.text in _NULL
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sequence:
-    """A list. ``size`` counts its nodes with all inside, ``depth`` how many collections stand in one another."""
-
-    items: tuple[Node, ...]
-    place: Place
-    size: int
-    depth: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mapping:
-    """A mapping of text to nodes, in order, each key once."""
-
-    entries: tuple[tuple[Scalar, Node], ...]
-    place: Place
-    size: int
-    depth: int
-
-
-Node: TypeAlias = Scalar | Sequence | Mapping
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Document:
-    """One file: its root (none in an empty file), and what is wrong with it that did not stop the reading."""
-
-    path: str
-    root: Node | None
-    problems: tuple[Problem, ...] = ()
 
 
 def parse_document(data: bytes, path: str) -> Document:

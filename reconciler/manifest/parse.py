@@ -14,11 +14,9 @@ from reconciler.errors import ManifestError
 from reconciler.manifest.build import to_manifest
 from reconciler.manifest.checks import check_place, check_value, expected_name
 from reconciler.manifest.config import Config, fill_in
-from reconciler.manifest.conversion import convert
-from reconciler.manifest.document import MAX_PROBLEMS, parse_document
 from reconciler.manifest.model import Manifest
+from reconciler.manifest.node import MAX_PROBLEMS
 from reconciler.manifest.problem import Problem
-from reconciler.manifest.schema import check, parse_schema
 from reconciler.manifest.secrets import Finding, find_secrets
 from reconciler.manifest.wording import quoted, suggestion
 from reconciler.values.canonical import Json
@@ -59,11 +57,11 @@ def read_value(data: bytes, path: str, schema: str) -> ParsedDocument:
 
     ``path`` is used in messages only. A ManifestError holds every problem that was found.
     """
-    document = parse_document(data, path)
-    compiled = parse_schema(schema)
-    converted = convert(document.root, compiled.content)
+    from reconciler.manifest.reading import read_checked  # noqa: PLC0415  # heavy, and a cached file needs none of it
+
+    converted = read_checked(data, path, schema)
     lines = {where: (place.line, place.column) for where, place in converted.places.items() if where}
-    problems = [*document.problems, *check(converted, compiled, path)]
+    problems = [*converted.problems]
     if isinstance(converted.value, dict):
         problems += _unknown_yet(_problems(check_value(converted.value), lines, path), problems)
         problems += _problems(find_secrets(converted.value), lines, path)

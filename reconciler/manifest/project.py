@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 
 from reconciler.values import pep
@@ -33,6 +32,8 @@ def parse_project(pyproject: bytes, lock: bytes) -> Json:
 
 
 def _load(data: bytes, name: str) -> Mapping[str, object]:
+    import tomllib  # noqa: PLC0415  # few have a project
+
     try:
         return tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.errors import ReconcilerError
 from reconciler.manifest.conversion import Converted, field_path
-from reconciler.manifest.document import MAX_PROBLEMS, Place
+from reconciler.manifest.node import MAX_PROBLEMS, Place
 from reconciler.manifest.problem import Problem
 from reconciler.manifest.wording import is_secret_path, listed, quoted, suggestion
 from reconciler.values.canonical import Json

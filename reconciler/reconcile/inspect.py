@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from reconciler.errors import CorruptError, DeniedError, NotFoundError, UnavailableError
 from reconciler.plan.observed import Denied, Present, Unknown
 from reconciler.ports import Executor, Registry
-from reconciler.reconcile.gather import known_names
 from reconciler.reconcile.observe import history, observe
+from reconciler.reconcile.survey import known_names
 from reconciler.reconcile.tags import version_tag
 from reconciler.record import parse_record
 from reconciler.values.names import Reference

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.builders.table import BUILDERS, choose
+from reconciler.builders.choice import choose
+from reconciler.builders.table import BUILDERS
 from reconciler.clients.uv import Uv
 from reconciler.errors import BuildError
 from reconciler.lock.model import Package

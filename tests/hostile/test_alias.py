@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import ManifestError
-from reconciler.manifest.document import MAX_BYTES, parse_document
+from reconciler.manifest.document import parse_document
+from reconciler.manifest.node import MAX_BYTES
 from reconciler.manifest.parse import read_value
 
 SCHEMA = (Path(__file__).parents[2] / "schemas" / "environment.schema.json").read_text(encoding="utf-8")

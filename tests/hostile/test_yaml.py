@@ -11,7 +11,8 @@ import pytest
 
 from reconciler.errors import ManifestError
 from reconciler.manifest.conversion import convert
-from reconciler.manifest.document import MAX_BYTES, MAX_DEPTH, MAX_NODES, parse_document
+from reconciler.manifest.document import parse_document
+from reconciler.manifest.node import MAX_BYTES, MAX_DEPTH, MAX_NODES
 from reconciler.manifest.parse import parse_manifest, read_value
 from reconciler.sources.schemas import read_schema
 from reconciler.values.canonical import Json

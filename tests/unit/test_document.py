@@ -4,7 +4,8 @@ import pytest
 
 from reconciler.errors import ManifestError
 from reconciler.manifest.conversion import convert
-from reconciler.manifest.document import MAX_NODES, Mapping, Place, Scalar, Sequence, parse_document
+from reconciler.manifest.document import parse_document
+from reconciler.manifest.node import MAX_NODES, Mapping, Place, Scalar, Sequence
 from reconciler.values.canonical import Json
 
 TEXT: dict[str, Json] = {"additionalProperties": {"type": "string"}}

@@ -1,9 +1,9 @@
-"""Gathering: what the repository declares, and what the registry holds."""
+"""What the repository declares: manifests, what they reach, and their locks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from reconciler.errors import ManifestError, SourceError
 from reconciler.lock.document import parse_lock
@@ -14,12 +14,9 @@ from reconciler.manifest.identity import desire
 from reconciler.manifest.model import Manifest
 from reconciler.manifest.parse import ParsedDocument, collisions, manifest_from, read_value
 from reconciler.manifest.problem import Problem
-from reconciler.plan.observed import Absent, Observation, Observed, Past, Present
-from reconciler.ports import Cache, Executor, Registry, Source
-from reconciler.reconcile.observe import observe, past, past_of, with_bodies
+from reconciler.ports import Cache, Source
 from reconciler.values.digest import Digest
 from reconciler.values.location import Location
-from reconciler.values.names import RESERVED_PREFIX
 
 SUFFIXES = (".yaml", ".yml")
 MAX_MANIFESTS = 100_000
@@ -159,69 +156,3 @@ def _problems(error: ManifestError, path: str) -> list[Problem]:
 
 def _problem_of(error: ManifestError | SourceError, path: str) -> Problem:
     return Problem(error.where or Location(path), error.message, error.hint or "")
-
-
-# -- the registry -----------------------------------------------------------------------------------------------
-
-
-def survey(
-    registry: Registry,
-    desired: Sequence[Desired],
-    names: Iterable[str],
-    executor: Executor,
-) -> Observed:
-    """Observe what is declared and what else is named; look closer where something changed."""
-    wanted = {item.name: item for item in desired}
-    every = sorted({*wanted, *names})
-    found = dict(executor.map(lambda name: observe(registry, name), every))
-    by_request = _definitions(found)
-    closer = {
-        name: _look_closer(registry, wanted[name], observation, by_request)
-        for name, observation in found.items()
-        if name in wanted and _differs(wanted[name], observation)
-    }
-    return Observed(registry=registry.address, environments={**found, **closer})
-
-
-def known_names(registry: Registry, recorded: Iterable[str]) -> tuple[str, ...]:
-    """Name every environment that the registry may hold: what it lists, or what the state recorded."""
-    listed = registry.repositories()
-    return tuple(sorted({name for name in (*(listed or ()), *recorded) if not name.startswith(RESERVED_PREFIX)}))
-
-
-def _differs(desired: Desired, observation: Observation) -> bool:
-    if isinstance(observation, Absent):
-        return True
-    if not isinstance(observation, Present):
-        return False
-    facts = observation.record.facts
-    lock = desired.current_lock
-    return (
-        facts.request != desired.request
-        or set(observation.record.artifacts) != set(desired.manifest.platforms)
-        or (lock is not None and lock.digest != facts.lock)
-        or facts.archived
-        or bool(observation.missing or observation.tampered)
-    )
-
-
-def _definitions(found: Mapping[str, Observation]) -> Mapping[Digest, Past]:
-    """Index what this run has read by its request: the same definition under another name serves too."""
-    definitions: dict[Digest, Past] = {}
-    for name, observation in sorted(found.items()):
-        if isinstance(observation, Present) and not observation.missing and not observation.tampered:
-            facts = observation.record.facts
-            definitions.setdefault(facts.request, past_of(name, observation.record, observation.digest))
-    return definitions
-
-
-def _look_closer(
-    registry: Registry, desired: Desired, observation: Observation, definitions: Mapping[Digest, Past]
-) -> Observation:
-    if not isinstance(observation, Present):
-        return observation
-    closer = with_bodies(registry, desired.name, observation)
-    earlier = past(registry, desired.name, desired.request) if closer.record.facts.request != desired.request else ()
-    same = definitions.get(desired.request)
-    others = (same,) if same is not None and same.name != desired.name else ()
-    return replace(closer, past=(*earlier, *others))
