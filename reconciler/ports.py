@@ -184,7 +184,6 @@ class Run:
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
     interpreter_path: str | None = None
-    build_from_source: tuple[str, ...] = ()
 
 
 class Runner(Protocol):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.manifest.desired import Desired
 from reconciler.manifest.model import Docker, Manifest, Python
+from reconciler.manifest.refusal import Refusal, unsolvable
 
 CONTAINERS = (
     "container images need the assemble builder, which is not in this version; "
     "`docker: {enabled: false}` makes the environment directly on the compute target"
 )
 _PLAIN_DOCKER = Docker()
-_PROVIDERS = ("auto", "host")
 _DOCKER_FIELDS = (
     "base",
     "base_image",
@@ -27,68 +28,109 @@ _DOCKER_FIELDS = (
     "shm_size",
     "arguments",
 )
+_OF_INSTALLING = (
+    "pip",
+    "pip_file",
+    "project",
+    "extras",
+    "groups",
+    "local",
+    "conda",
+    "conda_file",
+    "constraints",
+    "overrides",
+    "indexes",
+    "sources",
+    "build_from_source",
+    "exclude_newer",
+)
 
 
-def refuse(manifest: Manifest) -> str | None:
-    """Say in one line which field can't be met on the compute target, or nothing."""
-    return next(_refusals(manifest), None)
+def refuse(desired: Desired) -> Refusal | None:
+    """Say which field can't be met on the compute target, and what to write instead, or nothing."""
+    return next(_refusals(desired), None)
 
 
-def _refusals(manifest: Manifest) -> Iterator[str]:
+def _refusals(desired: Desired) -> Iterator[Refusal]:
+    manifest = desired.manifest
+    named = [*_whole(manifest), *_docker(manifest.docker), *_target(manifest), *_python(manifest)]
+    named += _user_managed(manifest.python)
+    yield from (Refusal(field=field, message=message) for field, message in named)
+    found = unsolvable(desired)
+    if found is not None:
+        yield found
+
+
+def _whole(manifest: Manifest) -> Iterator[tuple[str, str]]:
     if manifest.builder in ("assemble", "docker"):
-        yield f"builder: the {manifest.builder} builder is not in this version; remove it or write `host`"
+        yield "builder", f"builder: the {manifest.builder} builder is not in this version; remove it or write `host`"
     if manifest.docker.enabled:
-        yield CONTAINERS
-    yield from _docker(manifest.docker)
-    yield from _whole(manifest)
-    yield from _python(manifest.python)
-    yield from _user_managed(manifest.python)
+        written = any(field == "docker" or field.startswith("docker.") for field in manifest.lines)
+        yield "docker.enabled" if written else "name", CONTAINERS
 
 
-def _docker(docker: Docker) -> Iterator[str]:
+def _docker(docker: Docker) -> Iterator[tuple[str, str]]:
     for name in _DOCKER_FIELDS:
         if getattr(docker, name) != getattr(_PLAIN_DOCKER, name):
-            yield f"docker.{name} is for container images, and `docker.enabled` is false; remove one of them"
+            field = f"docker.{name}"
+            yield field, f"{field} is for container images, and `docker.enabled` is false; remove one of them"
 
 
-def _whole(manifest: Manifest) -> Iterator[str]:
+def _target(manifest: Manifest) -> Iterator[tuple[str, str]]:
     if manifest.system_packages:
-        yield "system_packages are for container images; install them on the compute target and remove the field"
-    if manifest.system_repositories:
-        yield "system_repositories are for container images; remove the field"
-    if manifest.files:
-        yield "files are copied into container images only; pass them with `run --source`, and remove the field"
-
-
-def _python(python: Python) -> Iterator[str]:
-    if python.conda is not None:
-        yield "python.conda is not in this version; name the packages in python.pip"
-    if python.conda_file is not None:
-        yield "python.conda_file is not in this version; name the packages in python.pip"
-    if python.provider not in _PROVIDERS:
         yield (
-            f"python.provider: {python.provider} is not in this version; with `auto` "
-            "the compute target's own interpreter is used"
+            "system_packages",
+            "system_packages are for container images; install them on the compute target and remove the field",
         )
-    if python.project is not None:
-        yield "python.project is not in this version; name the packages in python.pip or python.pip_file"
-    if python.local:
-        yield "python.local is not in this version; build wheels and name them in python.pip"
+    if manifest.system_repositories:
+        yield "system_repositories", "system_repositories are for container images; remove the field"
+    if manifest.files:
+        yield (
+            "files",
+            "files are copied into container images only; pass them with `run --source`, and remove the field",
+        )
+    if manifest.cuda is not None:
+        yield (
+            "cuda",
+            "cuda is for container images; name the index of CUDA wheels under python.sources, and remove the field",
+        )
+
+
+def _python(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    python = manifest.python
+    if python.provider != "auto":
+        message = "is not in this version; with `auto` the compute target's own interpreter is used"
+        yield "python.provider", f"python.provider: {python.provider} {message}"
     if python.base_packages != "keep":
-        yield f"python.base_packages: {python.base_packages} is for container images; remove the field"
+        yield (
+            "python.base_packages",
+            f"python.base_packages: {python.base_packages} is for container images; remove the field",
+        )
+    # Its default means what a container image has; written out, somebody expects something of it.
+    if not python.bytecode or "python.bytecode" in manifest.lines:
+        message = "on the compute target Python compiles a module when it is first imported; remove the field"
+        yield "python.bytecode", f"python.bytecode is for container images, {message}"
 
 
-def _user_managed(python: Python) -> Iterator[str]:
+def _user_managed(python: Python) -> Iterator[tuple[str, str]]:
     path = python.interpreter_path
     if not python.user_managed_dependencies:
         if path is not None:
-            yield "python.interpreter_path goes with `python.user_managed_dependencies: true`"
+            yield (
+                "python.interpreter_path",
+                "python.interpreter_path goes with `python.user_managed_dependencies: true`",
+            )
+        if python.project is None:
+            for name in ("extras", "groups"):
+                if getattr(python, name):
+                    yield f"python.{name}", f"python.{name} goes with python.project; remove the field"
         return
     if path is not None and "/" in path and not path.startswith("/"):
-        yield f"python.interpreter_path: {path!a} is relative; write an absolute path, or a command on PATH"
-    for name in ("pip", "pip_file", "project", "groups", "extras", "constraints", "overrides", "build_from_source"):
+        yield (
+            "python.interpreter_path",
+            f"python.interpreter_path: {path!a} is relative; write an absolute path, or a command on PATH",
+        )
+    for name in _OF_INSTALLING:
         if getattr(python, name):
-            yield (
-                f"python.{name} does not go with `python.user_managed_dependencies`: "
-                "what that interpreter has is observed and never changed"
-            )
+            message = "what that interpreter has is observed and never changed"
+            yield f"python.{name}", f"python.{name} does not go with `python.user_managed_dependencies`: {message}"

@@ -24,7 +24,8 @@ class UserManagedBuilder:
 
     def refusal(self, desired: Desired) -> str | None:
         """Say in one line why this environment can't be registered, or nothing."""
-        return refuse(desired.manifest)
+        refusal = refuse(desired)
+        return None if refusal is None else refusal.message
 
     def prepare(self, desired: Desired) -> None:
         """Check that the interpreter is there, where this machine is a platform of the manifest."""

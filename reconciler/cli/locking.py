@@ -64,7 +64,7 @@ def lock(workspace: Workspace, desired: Sequence[Desired], upgrade: frozenset[st
 
 def _resolve(means: Means, desired: Desired, upgrade: frozenset[str] | None) -> Resolved:
     if desired.refusal is not None:
-        raise ReconcilerError(desired.refusal, where=desired.manifest.locate("name"))
+        raise ReconcilerError(desired.refusal, where=desired.manifest.locate(desired.refusal_field or "name"))
     preference = desired.lock or _registered(means, desired.name)
     resolution = Resolution(desired=desired, preference=preference, upgrade=upgrade)
     return means.resolvers[desired.builder].resolve(resolution)

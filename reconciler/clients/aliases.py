@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from reconciler.errors import BuildError, ResolveError
+from reconciler.values.location import Location
+
 VARIABLE = "RECONCILER_INDEX_"
 
 
@@ -13,8 +16,25 @@ def variable_of(alias: str) -> str:
     return VARIABLE + re.sub(r"[^A-Z0-9]", "_", alias.upper())
 
 
-def address_of(
-    alias: str, *, configured: Mapping[str, str], environ: Mapping[str, str], named: Mapping[str, str]
-) -> str | None:
-    """Give an alias's address: from reconciler.yaml, else the environment, else uv's own settings; else none."""
-    return configured.get(alias) or environ.get(variable_of(alias)) or named.get(alias)
+def bind(  # noqa: PLR0913  # the three places in the order in which they count, and how their lack is said
+    alias: str,
+    *,
+    configured: Mapping[str, str],
+    environ: Mapping[str, str],
+    named: Mapping[str, str],
+    failure: type[BuildError | ResolveError],
+    where: Location | None = None,
+) -> str:
+    """Give an alias's address: from reconciler.yaml, else the environment, else uv's own settings.
+
+    One that is bound nowhere is a ``failure`` that names the places to bind it.
+    """
+    found = configured.get(alias) or environ.get(variable_of(alias)) or named.get(alias)
+    if found:
+        return found
+    raise failure(
+        f"the package source {alias} has no address on this machine",
+        where=where,
+        hint=f"bind it in reconciler.yaml, in the variable {variable_of(alias)}, "
+        f'or as an [[index]] with name = "{alias}" in uv.toml',
+    )

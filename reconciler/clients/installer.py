@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reconciler.clients import child
-from reconciler.clients.aliases import address_of, variable_of
+from reconciler.clients.aliases import bind
 from reconciler.clients.indexes import read_index_settings
 from reconciler.clients.uv import Uv, find_uv
 from reconciler.errors import BuildError, ReconcilerError, ResolveError, StoreError, UnavailableError
@@ -55,15 +55,9 @@ def index_variables(uv: Uv, aliases: Iterable[str], configured: Mapping[str, str
     settings = read_index_settings(uv.environ, outside=uv.outside)
     variables = dict(settings.variables)
     bound = {
-        alias: address_of(alias, configured=configured, environ=uv.environ, named=settings.named)
+        alias: bind(alias, configured=configured, environ=uv.environ, named=settings.named, failure=BuildError)
         for alias in sorted(set(aliases))
     }
-    for alias, address in bound.items():
-        if address is None:
-            raise BuildError(
-                f"the package source {alias} has no address on this machine",
-                hint=f"bind it in reconciler.yaml, or in the variable {variable_of(alias)}",
-            )
     if bound:
         machine = variables.get("UV_INDEX") or uv.environ.get("UV_INDEX", "")
         variables["UV_INDEX"] = " ".join([*(f"{alias}={address}" for alias, address in bound.items()), machine]).strip()

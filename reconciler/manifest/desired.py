@@ -27,7 +27,7 @@ class Desired:
 
     ``components`` are the named parts of the request, ``filled`` the defaults that were filled in (field path to
     value), ``lock`` the committed one (none where there is none), ``refusal`` why no builder of this version can
-    make it (none where one can).
+    make it (none where one can), and ``refusal_field`` the path of the field that asks for it.
     """
 
     manifest: Manifest
@@ -36,6 +36,7 @@ class Desired:
     lock: Lock | None = None
     builder: str = "host"
     refusal: str | None = None
+    refusal_field: str | None = None
 
     @property
     def name(self) -> str:

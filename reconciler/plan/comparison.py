@@ -183,7 +183,7 @@ def _blocked(desired: Desired, seen: Observation, note: str) -> Step:
     return Step(
         name=desired.name,
         action=Action.BLOCKED,
-        location=desired.manifest.locate("name"),
+        location=desired.manifest.locate(_blocking_field(desired, note)),
         observed=seen.digest if isinstance(seen, Present) else None,
         request=desired.request,
         platforms=tuple(sorted(desired.manifest.platforms)),
@@ -191,6 +191,11 @@ def _blocked(desired: Desired, seen: Observation, note: str) -> Step:
         desired=desired,
         observation=seen,
     )
+
+
+def _blocking_field(desired: Desired, note: str) -> str:
+    """Name the field that blocks: the refused one, else the environment as a whole."""
+    return desired.refusal_field or "name" if note == desired.refusal else "name"
 
 
 def _packages(

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from reconciler.clients.aliases import bind
 from reconciler.clients.http import without_credentials
 from reconciler.clients.indexes import IndexSettings
+from reconciler.errors import ResolveError
 from reconciler.lock.model import MACHINE_INDEX
 from reconciler.manifest.desired import Desired
-from reconciler.resolvers.aliases import bind
 from reconciler.resolvers.question import VARIABLES, Question, name_of, source_name
 
 _ADDRESS_VARIABLES = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
@@ -108,7 +109,14 @@ def origin_of(
     for alias in (*question.indexes, *question.sources.values()):
         field_path = "python.indexes" if alias in question.indexes else "python.sources"
         where = desired.manifest.locate(field_path)
-        addresses[alias] = bind(alias, configured=configured, environ=environ, named=settings.named, where=where)
+        addresses[alias] = bind(
+            alias,
+            configured=configured,
+            environ=environ,
+            named=settings.named,
+            failure=ResolveError,
+            where=where,
+        )
     own = {name: environ[name] for name in _ADDRESS_VARIABLES if name in environ}
     variables = {**VARIABLES, **own, **settings.variables}
     named = [f"{alias}={addresses[alias]}" for alias in question.indexes]

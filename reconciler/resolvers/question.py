@@ -10,6 +10,7 @@ from datetime import date, timedelta
 
 from reconciler.errors import ResolveError
 from reconciler.manifest.desired import Desired
+from reconciler.manifest.refusal import unsolvable
 from reconciler.resolvers.target import MACOS, Target
 from reconciler.values.canonical import Json
 from reconciler.values.pep import normalise
@@ -108,7 +109,9 @@ def question_of(desired: Desired) -> Question:
     """Read the components; what no lock can hold yet is a ResolveError with its line."""
     packages = desired.components["packages"]
     assert isinstance(packages, dict)  # noqa: S101  # the form is fixed in manifest.identity
-    _refuse_unsupported(desired, packages)
+    refusal = unsolvable(desired)
+    if refusal is not None:
+        raise ResolveError(refusal.message, where=desired.manifest.locate(refusal.field))
     newest = packages.get("exclude_newer")
     sources, hashes = packages.get("sources") or {}, packages.get("hashes") or {}
     assert isinstance(sources, dict)  # noqa: S101  # as above
@@ -129,21 +132,6 @@ def name_of(requirement: str) -> str:
     """Give the package that a requirement names."""
     match = re.match(r"[A-Za-z0-9._-]+", requirement)
     return normalise(match[0]) if match else ""
-
-
-def _refuse_unsupported(desired: Desired, packages: Mapping[str, Json]) -> None:
-    for key in ("conda", "project", "local"):
-        if packages.get(key):
-            raise ResolveError(f"python.{key} can't be locked yet", where=desired.manifest.locate(f"python.{key}"))
-    for requirement in _texts(packages, "requirements"):
-        _, separator, address = requirement.partition(" @ ")
-        if separator and not address.startswith("https://"):
-            index = next((i for i, text in enumerate(desired.manifest.python.pip) if address[:40] in text), None)
-            raise ResolveError(
-                f"{name_of(requirement)} comes from git or a path, which a lock can't hold yet",
-                where=desired.manifest.locate("python.pip" if index is None else f"python.pip[{index}]"),
-                hint="require a release, or the https address of a wheel",
-            )
 
 
 def _texts(values: Mapping[str, Json], key: str) -> tuple[str, ...]:
