@@ -95,7 +95,7 @@ def look_for_drift(workspace: Workspace, names: Sequence[str], *, deep: bool) ->
         raise UsageError(f"no environment `{unknown[0]}` is declared or registered")
     wanted = sorted(names or every)
     depth = Depth.BLOBS if deep else Depth.MANIFESTS
-    found = dict(workspace.executor.map(lambda name: observe(workspace.registry, name, depth=depth), wanted))
+    found = dict(workspace.observer.map(lambda name: observe(workspace.registry, name, depth=depth), wanted))
     observed = Observed(registry=workspace.registry.address, environments=found)
     chosen = frozenset(names) or None
     policy = policy_of(workspace, Wishes(names=chosen))

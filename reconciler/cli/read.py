@@ -29,7 +29,7 @@ from reconciler.reports.json import to_text
 def list_command(directory: str | None, registry: str | None, form: str, *, archived: bool) -> int:
     """List registered environments."""
     workspace = open_workspace(directory=directory, registry=registry)
-    listed = list_environments(workspace.registry, workspace.executor, archived=archived)
+    listed = list_environments(workspace.registry, workspace.observer, archived=archived)
     if form == "json":
         click.echo(to_text(list_json(listed.environments, workspace.registry.address)), nl=False)
     else:
