@@ -42,7 +42,7 @@ _ADOPT = click.option("--adopt", is_flag=True, help="Take over environments that
 @_LOCKED
 @_MAX_DELETES
 @_ADOPT
-@click.option("-v", "--verbose", is_flag=True, help="List unchanged environments too, and every difference.")
+@options.verbose
 def plan_command(  # noqa: PLR0913, PLR0917  # one argument an option
     names: tuple[str, ...],
     tags: tuple[str, ...],
@@ -118,6 +118,7 @@ def _refuse(derived: Derived, *, remote: bool = False) -> None:
 @_LOCKED
 @_MAX_DELETES
 @_ADOPT
+@options.verbose
 def apply_command(  # noqa: PLR0913, PLR0917  # one argument an option
     names: tuple[str, ...],
     tags: tuple[str, ...],
@@ -130,13 +131,14 @@ def apply_command(  # noqa: PLR0913, PLR0917  # one argument an option
     locked: bool,
     max_deletes: int | None,
     adopt: bool,
+    verbose: bool,
 ) -> int:
     """Build and register what changed, and nothing else.
 
     With NAMES only those; with FILE, a plan that `plan --out` saved, only what it says, as long as it still fits.
     One environment that fails does not stop the others.
     """
-    from reconciler.cli.applying import run_apply  # noqa: PLC0415  # start-up
+    from reconciler.cli.applying import announce, run_apply  # noqa: PLC0415  # start-up
 
     workspace = open_workspace(directory=directory, at=at, registry=registry)
     saved = _saved_plan(workspace, names)
@@ -150,9 +152,9 @@ def apply_command(  # noqa: PLR0913, PLR0917  # one argument an option
     derived = derive(workspace, wishes)
     plan = narrow(derived.plan, saved) if saved else derived.plan
     if form == "text":
-        _show(plan, form, verbose=False)
+        announce(plan, verbose=verbose)
     _refuse(derived)
-    return run_apply(workspace, plan, derived.policy, form=form, saved=saved is not None)
+    return run_apply(workspace, plan, derived.policy, form=form, saved=saved is not None, verbose=verbose)
 
 
 def _saved_plan(workspace: Workspace, names: Sequence[str]) -> SavedPlan | None:

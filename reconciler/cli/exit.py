@@ -6,17 +6,19 @@ import os
 import sys
 from collections.abc import Callable
 
+import click
+
 from reconciler.errors import InterruptedByUserError, ManifestError, ReconcilerError, StoreError, UsageError
 from reconciler.manifest.problem import Problem
 
 CHANGES = 2
 DRIFT = 3
+_MAX_LINE = 2000
+"""Cells of an error's line: long enough for two paths, and short enough to be read."""
 
 
 def guarded(command: Callable[[], int | None]) -> int:  # noqa: PLR0911  # one return a way to end
     """Run a command and give its exit code; what it raises on purpose is said in one line."""
-    import click  # noqa: PLC0415  # the entry point of a broken install should still say what is wrong
-
     try:
         return command() or 0
     except ReconcilerError as error:
@@ -28,10 +30,10 @@ def guarded(command: Callable[[], int | None]) -> int:  # noqa: PLR0911  # one r
         _say_usage(error)
         return UsageError.exit_code
     except click.ClickException as error:
-        print(f"error: {error.format_message()}", file=sys.stderr)
+        complain(error.format_message())
         return ReconcilerError.exit_code
     except (KeyboardInterrupt, click.Abort):
-        print("error: interrupted", file=sys.stderr)
+        complain("interrupted")
         return InterruptedByUserError.exit_code
     except BrokenPipeError:
         # The reader has gone; nothing more can be said to it, not even at interpreter shutdown.
@@ -44,32 +46,31 @@ def guarded(command: Callable[[], int | None]) -> int:  # noqa: PLR0911  # one r
 
 def say(error: ReconcilerError) -> None:
     """Say what went wrong, and what another program said about it."""
+    from reconciler.reports.inert import inert  # noqa: PLC0415  # only what goes wrong pays
+
     if isinstance(error, ManifestError):
         from reconciler.reports.problems import to_text  # noqa: PLC0415  # only these errors pay
 
         for line in to_text(problem for problem in error.problems if isinstance(problem, Problem)):
             print(line, file=sys.stderr)
-    print(f"error: {_one_line(error)}", file=sys.stderr)
-    if error.detail:
-        for line in error.detail.strip().splitlines():
-            print(f"  {_printable(line)}", file=sys.stderr)
+    if isinstance(error, InterruptedByUserError) and sys.stderr.isatty():
+        print(file=sys.stderr)  # the terminal shows ^C, and stays in that line
+    complain(str(error))
+    for line in (error.detail or "").strip().splitlines():
+        print(f"  {inert(line)}", file=sys.stderr)
 
 
 def complain(message: str) -> None:
-    """Say that something went wrong which does not end the command."""
-    print(f"error: {_printable(message)}", file=sys.stderr)
+    """Say what went wrong, in one line that no terminal and no log takes for anything else."""
+    from reconciler.reports.inert import inert  # noqa: PLC0415  # only what goes wrong pays
+
+    print(f"error: {inert(' '.join(message.split()), _MAX_LINE)}", file=sys.stderr)
 
 
-def _one_line(error: ReconcilerError) -> str:
-    return _printable(" ".join(str(error).split()))
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
-
-
-def _say_usage(error: object) -> None:
-    message = error.format_message()  # type: ignore[attr-defined]  # a click.UsageError
-    context = getattr(error, "ctx", None)
+def _say_usage(error: click.UsageError) -> None:
+    context = error.ctx
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:  # click 8.1 has no such class
+        print(context.get_help(), file=sys.stderr)
+        return
     hint = f" (see `{context.command_path} --help`)" if context is not None else ""
-    print(f"error: {message}{hint}", file=sys.stderr)
+    complain(f"{error.format_message().rstrip('.')}{hint}")

@@ -10,7 +10,9 @@ from types import FrameType
 
 import click
 
+from reconciler.cli import streams
 from reconciler.cli.exit import guarded
+from reconciler.errors import InterruptedByUserError
 
 _COMMANDS = {
     "validate": ("declare", "Check every manifest, report every problem."),
@@ -38,6 +40,13 @@ class _Commands(click.Group):
         module = importlib.import_module(f"reconciler.cli.{_COMMANDS[cmd_name][0]}")
         command = getattr(module, f"{cmd_name}_command")
         return command if isinstance(command, click.Command) else None
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; click itself would answer an interrupt with an empty line, in logs too."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise InterruptedByUserError("interrupted") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -75,6 +84,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code of the README's table."""
+    streams.secure()
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(guarded(lambda: cli.main(args=arguments, prog_name="reconciler", standalone_mode=False)))
 

@@ -60,16 +60,31 @@ def tag(command: Command) -> Command:
     )(command)
 
 
+verbose = click.option(
+    "-v", "--verbose", is_flag=True, help="Show everything: what is unchanged too, and every difference in full."
+)
+
+
+def terminal(stream: TextIO) -> bool:
+    """Tell whether a stream is a terminal that takes movements of the cursor."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def colour(stream: TextIO) -> bool:
-    """Tell whether a stream takes colour: a terminal, and NO_COLOR is not set."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Tell whether a stream takes colour: such a terminal, and NO_COLOR is not set."""
+    return terminal(stream) and not os.environ.get("NO_COLOR")
 
 
 def style(stream: TextIO | None = None, *, verbose: bool = False) -> Style:
     """Fit the style to where it is shown: standard output, or another stream."""
     stream = stream or sys.stdout
-    width = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else WIDTH_FALLBACK
-    return Style(colour=colour(stream), width=width, verbose=verbose)
+    return Style(colour=colour(stream), width=_width(stream), verbose=verbose)
+
+
+def _width(stream: TextIO) -> int:
+    """Ask the terminal, and no one else; some that are none of their own say that they are 0 wide."""
+    columns = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+    return columns or WIDTH_FALLBACK
 
 
 def reference(text: str) -> Reference:

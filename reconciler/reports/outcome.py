@@ -12,7 +12,7 @@ from reconciler.plan.change import Action
 from reconciler.reports.inert import cells, inert, pad
 from reconciler.reports.markdown import LIMIT, code, table
 from reconciler.reports.style import PLAIN, Style
-from reconciler.reports.wording import SYMBOLS, counted
+from reconciler.reports.wording import SYMBOLS, nothing
 from reconciler.values.canonical import Json
 from reconciler.values.digest import Digest
 
@@ -78,7 +78,7 @@ def outcome_summary(results: Sequence[Result]) -> str:
     """Say in one line what an apply came to."""
     counts = Counter(one.status.value for one in results)
     if set(counts) <= {_QUIET}:
-        return f"Nothing to do: {counted(len(results), 'environment')} unchanged."
+        return nothing(len(results))
     return "Apply: " + ", ".join(f"{counts[status]} {status}" for status in _COLOURS if counts[status]) + "."
 
 
@@ -97,7 +97,8 @@ def _line(one: Result, width: int) -> str:
     digest = f"  {str(one.digest)[:19]}" if one.digest is not None else ""
     made = f"  {one.built} built" if one.built else f"  {one.reused} reused" if one.reused else ""
     name = pad(inert(one.name, 40), width)
-    return f"  {SYMBOLS[one.action]} {name}  {one.action.value:9}  {one.status.value}{version}{digest}{made}"
+    status = "" if one.status.value == one.action.value else one.status.value
+    return f"  {SYMBOLS[one.action]} {name}  {one.action.value:9}  {status:9}{version}{digest}{made}".rstrip()
 
 
 def _error(error: ReconcilerError) -> list[str]:

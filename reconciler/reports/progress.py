@@ -6,6 +6,7 @@ no other report.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from reconciler.reports.style import PLAIN, Style
 _ENDS = frozenset({Stage.DONE, Stage.FAILED})
 _COLOURS = {Stage.DONE: "green", Stage.FAILED: "red"}
 _MAX_LINES = 8
+_TICK_S = 0.5
 
 
 class Silent:
@@ -37,17 +39,31 @@ class Silent:
 class Lines:
     """One line an event, as CI logs want it."""
 
-    def __init__(self, stream: TextIO, style: Style = PLAIN, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        style: Style = PLAIN,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        reasons: bool = True,
+    ) -> None:
+        """Take where to write; ``reasons`` says whether a failure's reason is shown, or stands elsewhere."""
         self._stream = stream
         self._style = style
         self._clock = clock
+        self._reasons = reasons
         self._began: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def report(self, progress: Progress) -> None:
         """Write the event."""
         with self._lock:
-            self._stream.write(f"{self._line(progress)}\n")
+            self._write(f"{self._line(progress)}\n")
+
+    def _write(self, text: str) -> None:
+        """Write; a reader who has gone, or a full disk below a log, never stops the work that is shown."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
             self._stream.flush()
 
     def __enter__(self) -> Self:
@@ -59,8 +75,9 @@ class Lines:
     def _line(self, progress: Progress) -> str:
         now = self._clock()
         elapsed = now - self._began.setdefault(progress.name, now)
-        detail = f": {inert(progress.detail)}" if progress.detail else ""
-        text = f"[{elapsed:6.1f}s] {inert(progress.name)} {progress.stage.value}{detail}"
+        told = progress.detail and (self._reasons or progress.stage is not Stage.FAILED)
+        detail = f": {inert(progress.detail)}" if told else ""
+        text = f"[{max(elapsed, 0):6.1f}s] {inert(progress.name)} {progress.stage.value}{detail}"
         colour = _COLOURS.get(progress.stage)
         return text if colour is None else self._style.paint(text, colour)
 
@@ -68,10 +85,20 @@ class Lines:
 class Live(Lines):
     """What is under way in a few lines at the bottom, drawn again; what has ended above them, once."""
 
-    def __init__(self, stream: TextIO, style: Style = PLAIN, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(stream, style, clock)
+    def __init__(
+        self,
+        stream: TextIO,
+        style: Style = PLAIN,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        reasons: bool = True,
+    ) -> None:
+        """Take where to draw."""
+        super().__init__(stream, style, clock, reasons=reasons)
         self._active: dict[str, Progress] = {}
         self._drawn = 0
+        self._over = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
 
     def report(self, progress: Progress) -> None:
         """Draw the event."""
@@ -84,11 +111,24 @@ class Live(Lines):
             self._active[progress.name] = progress
             self._draw()
 
+    def __enter__(self) -> Self:
+        """Let the time go on between events."""
+        self._ticker.start()
+        return self
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Leave the terminal without the lines that were drawn again."""
+        self._over.set()
+        self._ticker.join()
         with self._lock:
             self._active.clear()
             self._draw()
+
+    def _tick(self) -> None:
+        while not self._over.wait(_TICK_S):
+            with self._lock:
+                if self._active:
+                    self._draw()
 
     def _draw(self, ended: str = "") -> None:
         width = max(self._style.width - 1, 20)
@@ -97,11 +137,10 @@ class Live(Lines):
         shown = [*active[:_MAX_LINES], *([f"… {rest} more"] if rest > 0 else [])]
         up = f"\x1b[{self._drawn}F" if self._drawn else ""
         text = "".join(f"{line}\n" for line in ([ended] if ended else []) + shown)
-        self._stream.write(f"{up}\x1b[J{text}" if up else text)
-        self._stream.flush()
+        self._write(f"{up}\x1b[J{text}" if up else text)
         self._drawn = len(shown)
 
 
-def reporter(stream: TextIO, style: Style = PLAIN, *, live: bool) -> Lines:
+def reporter(stream: TextIO, style: Style = PLAIN, *, live: bool, reasons: bool = True) -> Lines:
     """Choose the display; ``live`` says that the stream is a terminal that takes movements of the cursor."""
-    return Live(stream, style) if live else Lines(stream, style)
+    return (Live if live else Lines)(stream, style, reasons=reasons)

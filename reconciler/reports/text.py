@@ -38,11 +38,11 @@ _MAX_PACKAGES = 10
 _RESOLVES = frozenset({Action.CREATE, Action.REBUILD, Action.REBASE})
 
 
-def plan_text(plan: Plan, style: Style = PLAIN) -> str:
+def plan_text(plan: Plan, style: Style = PLAIN, *, command: str = "plan") -> str:
     """Write a plan: a heading, what changes with its differences, notes, and the summary as the last line."""
     shown = [step for step in plan.steps if style.verbose or step.action is not Action.UNCHANGED]
     names = min(max((cells(inert(step.name)) for step in shown), default=0), _MAX_NAME)
-    lines = [style.paint(_heading(plan), "bold"), ""]
+    lines = [style.paint(_heading(plan, command), "bold"), ""]
     for step in shown:
         lines.extend(_step(step, names, style))
     if shown:
@@ -52,10 +52,10 @@ def plan_text(plan: Plan, style: Style = PLAIN) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _heading(plan: Plan) -> str:
+def _heading(plan: Plan, command: str) -> str:
     commit, dirty = plan.revision.commit, " (dirty)" if plan.revision.dirty else ""
     where = f"commit {commit.short}{dirty}" if commit is not None else "no commit"
-    return f"reconciler plan · registry {inert(plan.registry, 60)} · {where}"
+    return f"reconciler {command} · registry {inert(plan.registry, 60)} · {where}"
 
 
 def _step(step: Step, names: int, style: Style) -> Iterator[str]:

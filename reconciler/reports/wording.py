@@ -40,11 +40,16 @@ _KILO = 1000
 def summary(plan: Plan) -> str:
     """Say in one line what a plan comes to."""
     counts = Counter(step.action for step in plan.steps)
-    if not plan.steps:
-        return "Nothing to do: no environment is declared or registered."
-    if set(counts) == {Action.UNCHANGED}:
-        return f"Nothing to do: {counted(len(plan.steps), 'environment')} unchanged."
+    if set(counts) <= {Action.UNCHANGED}:
+        return nothing(len(plan.steps))
     return "Plan: " + ", ".join(f"{counts[action]} {words}" for action, words in _TO_DO.items() if counts[action]) + "."
+
+
+def nothing(unchanged: int) -> str:
+    """Say that there is nothing to do, and why."""
+    if not unchanged:
+        return "Nothing to do: no environment is declared (write one as environments/NAME.yaml) or registered."
+    return f"Nothing to do: {counted(unchanged, 'environment')} unchanged."
 
 
 def why(step: Step) -> str:
