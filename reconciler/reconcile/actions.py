@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import GuardError, ReconcilerError
 from reconciler.lock.model import Lock
 from reconciler.manifest.desired import Desired, build_key
 from reconciler.oci.descriptor import Content
@@ -75,6 +75,7 @@ def _make(work: Work) -> Made:
     """Resolve, make what is not there yet, and register."""
     desired, means = work.desired, work.means
     builder = means.builders[desired.builder]
+    _refuse_lower_recipe(work, builder)
     resolved = resolve_step(means, work.step, desired)
     lock = resolved.lock
     keys = {
@@ -101,6 +102,17 @@ def _make(work: Work) -> Made:
         reused=len(artifacts) - len(built),
         notes=resolved.notes,
     )
+
+
+def _refuse_lower_recipe(work: Work, builder: Builder) -> None:
+    """Keep an older reconciler from building over what a newer one built in a better way."""
+    facts = work.present.record.facts if work.present else None
+    if facts is not None and facts.builder == builder.name and facts.recipe > builder.recipe:
+        raise GuardError(
+            f"{facts.name} v{facts.version} was built by recipe {facts.recipe} of the {builder.name} builder, "
+            f"this version knows {builder.recipe}",
+            hint="upgrade the reconciler",
+        )
 
 
 def _find(work: Work, key: Digest) -> Content | None:

@@ -107,6 +107,16 @@ def test_a_removed_manifest_is_archived_and_a_restored_one_goes_on_counting(repo
     assert repository("get", "first", "--format", "{version}").out.strip() == "2"
 
 
+def test_a_rename_archives_the_old_name_and_builds_nothing(repository: Repository) -> None:
+    repository("apply")
+    (repository.root / "environments" / "first.yaml").unlink()
+    repository.declare("renamed", "alpha", extra="renamed_from: first\n")
+    repository.release("alpha", "1.2")
+    assert actions(repository) == {"first": "archive", "renamed": "reuse", "second": "unchanged"}
+    assert "1 reused" in repository("apply").out
+    assert set(actions(repository).values()) == {"unchanged"}
+
+
 def test_nothing_is_archived_when_only_some_were_asked_for(repository: Repository) -> None:
     repository("apply")
     (repository.root / "environments" / "first.yaml").unlink()

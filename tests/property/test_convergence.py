@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reconciler.errors import GuardError
 from reconciler.manifest.desired import Desired
 from reconciler.plan.change import Action
 from reconciler.plan.observed import Present
@@ -134,3 +135,29 @@ def test_one_that_fails_never_stops_the_others(number: int) -> None:
     world.factory.failing = set()
     again = world.apply([wanted(name, [name]) for name in names])
     assert [outcome.name for outcome in again if outcome.status is Status.APPLIED] == [names[number]]
+
+
+def test_a_newer_recipe_alone_builds_nothing_and_a_lower_one_never_replaces_it() -> None:
+    world = World(MemoryRegistry())
+    world.factory.recipe = 2
+    world.apply([wanted("alpha", ["numpy"])])
+    for recipe in (3, 1):
+        world.factory.recipe = recipe
+        assert {step.action for step in world.plan([wanted("alpha", ["numpy"])]).steps} == {Action.UNCHANGED}
+    before = current(world.registry, "alpha")
+    (outcome,) = world.apply([wanted("alpha", ["numpy", "scipy"])])
+    assert isinstance(outcome.error, GuardError)
+    assert current(world.registry, "alpha") == before
+    world.factory.recipe = 3
+    (outcome,) = world.apply([wanted("alpha", ["numpy", "scipy"])])
+    assert outcome.status is Status.APPLIED
+
+
+def test_an_edit_that_no_solver_reads_keeps_the_lock() -> None:
+    world = World(MemoryRegistry())
+    world.apply([wanted("alpha", ["numpy"])])
+    world.index.move("numpy")
+    world.index.solved = 0
+    (outcome,) = world.apply([wanted("alpha", ["numpy"], variables={"A": "1"})])
+    assert outcome.built == 1
+    assert world.index.solved == 0
