@@ -28,13 +28,29 @@ class Past:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Moved:
+    """A tag that names something else than it has to: what that is, where it is known, and what it names."""
+
+    expected: Digest | None
+    found: Digest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Witness:
+    """What a manager's state says of an environment: whose it is, and which record it had when an apply ended."""
+
+    manager: str
+    record: Digest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Present:
     """A record is there.
 
-    ``digest`` is the record's own. ``recovered`` says that ``current`` was gone and the highest version was read
-    instead. ``missing`` and ``tampered`` name content of the record (a tag, a platform, ``lock``, ``request``) that is
-    not there, or not what its digest says. ``bodies`` are read where something changed. ``past`` are the versions
-    that a change could go back to.
+    ``digest`` is the record's own. ``recovered`` says that ``current`` was gone, or named what it must not, and that
+    the newest record was read instead. ``missing`` and ``tampered`` name content of the record (a tag, a platform,
+    ``lock``, ``request``) that is not there, or not what its digest says; ``moved`` says of tags among them what they
+    name. ``bodies`` are read where something changed. ``past`` are the versions that a change could go back to.
     """
 
     record: Record
@@ -42,6 +58,7 @@ class Present:
     recovered: bool = False
     missing: tuple[str, ...] = ()
     tampered: tuple[str, ...] = ()
+    moved: Mapping[str, Moved] = field(default_factory=dict)
     bodies: Bodies | None = None
     past: tuple[Past, ...] = ()
 

@@ -9,16 +9,18 @@ from enum import IntEnum
 from reconciler.errors import CorruptError, DeniedError, NotFoundError, ReconcilerError, RegistryError
 from reconciler.oci.descriptor import Descriptor
 from reconciler.oci.manifest import parse_image
-from reconciler.plan.observed import Absent, Denied, Observation, Past, Present, Unknown
+from reconciler.plan.observed import Absent, Denied, Moved, Observation, Past, Present, Unknown, Witness
 from reconciler.ports import Registry
+from reconciler.reconcile.bodies import read_bodies, read_components, read_lock, with_bodies
+from reconciler.reconcile.salvage import salvage
+from reconciler.reconcile.tagged import PAST_LIMIT, fault, read_record, with_tags
 from reconciler.reconcile.tags import CURRENT, version_tag, versions
-from reconciler.record import Bodies, Record, blob_of, parse_components, parse_lock_body, parse_record
+from reconciler.record import Record
 from reconciler.values.digest import Digest
 
-MAX_BODY = 64 << 20
-"""Bytes of a request or a lock; what claims to be larger is refused."""
-PAST_LIMIT = 100
-"""How many earlier versions are asked when something changed."""
+__all__ = ["Depth", "entries", "history", "observe", "past", "past_of", "read_bodies", "with_bodies"]
+SMALL = 1 << 20
+"""Bytes of a blob that is read as soon as it is asked for: that costs one request either way."""
 
 
 class Depth(IntEnum):
@@ -27,15 +29,21 @@ class Depth(IntEnum):
     ENTRIES = 1
     """Every artifact and side entry is there."""
     MANIFESTS = 2
-    """Each is read and is what its digest says; every blob that it names is there."""
+    """Each is read and is what its digest says, so are its small blobs; the larger are there; so are all tags."""
     BLOBS = 3
-    """Every blob is read too."""
+    """Every blob is read."""
 
 
-def observe(registry: Registry, name: str, *, depth: Depth = Depth.ENTRIES) -> Observation:
-    """Tell what ``current`` of an environment is; never raises for what the registry answers."""
+def observe(
+    registry: Registry, name: str, *, depth: Depth = Depth.ENTRIES, witness: Witness | None = None
+) -> Observation:
+    """Tell what ``current`` of an environment is; never raises for what the registry answers.
+
+    ``witness`` is what the manager's state says of it. It tells where ``current`` went back to an earlier version,
+    which nothing of ours does, and whose an environment was whose record is lost.
+    """
     try:
-        return _observe(registry, name, depth)
+        return _observe(registry, name, depth, witness)
     except DeniedError as error:
         return Denied(str(error))
     except RegistryError as error:
@@ -44,66 +52,104 @@ def observe(registry: Registry, name: str, *, depth: Depth = Depth.ENTRIES) -> O
         return Unknown(str(error))
 
 
-def _observe(registry: Registry, name: str, depth: Depth) -> Observation:
+def _observe(registry: Registry, name: str, depth: Depth, witness: Witness | None) -> Observation:
     try:
-        content = registry.fetch(name, CURRENT)
-        record = parse_record(content)
+        record, digest = read_record(registry, name, CURRENT)
     except NotFoundError as error:
-        return _recover(registry, name, depth, error)
+        return _recover(registry, name, depth, witness, error)
     except CorruptError as error:
-        recovered = _recover(registry, name, depth, error)
+        recovered = _recover(registry, name, depth, witness, error)
         if isinstance(recovered, Absent):
             raise
         return recovered
-    return _complete(registry, name, Present(record=record, digest=content.digest), depth)
+    present = Present(record=record, digest=digest)
+    if witness is not None and witness.record != digest:
+        present = _put_forward(registry, name, present, witness)
+    return _complete(registry, name, present, depth)
 
 
-def _recover(registry: Registry, name: str, depth: Depth, cause: RegistryError) -> Observation:
+def _put_forward(registry: Registry, name: str, present: Present, witness: Witness) -> Present:
+    """Read what the state names where ``current`` names an earlier version; versions only grow."""
+    try:
+        record, digest = read_record(registry, name, witness.record)
+    except (NotFoundError, CorruptError):
+        return present
+    if record.facts.version <= present.record.facts.version or record.facts.manager != witness.manager:
+        return present
+    moved = {CURRENT: Moved(expected=digest, found=present.digest)}
+    return Present(record=record, digest=digest, recovered=True, tampered=(CURRENT,), moved=moved)
+
+
+def _recover(registry: Registry, name: str, depth: Depth, witness: Witness | None, cause: RegistryError) -> Observation:
     """Read the highest version that can be read; ``current`` missing is not Absent while there is one."""
     numbers = versions(registry.tags(name))
-    damaged = (CURRENT,) if isinstance(cause, CorruptError) else ()
+    damaged: list[str] = [CURRENT] if isinstance(cause, CorruptError) else []
     for number in numbers:
         try:
-            content = registry.fetch(name, version_tag(number))
-            present = Present(record=parse_record(content), digest=content.digest, recovered=True)
+            record, digest = _newest(registry, name, number, witness)
         except (NotFoundError, CorruptError):
-            damaged = (*damaged, version_tag(number))
+            damaged.append(version_tag(number))
             continue
-        found = _complete(registry, name, present, depth)
-        return replace(found, tampered=(*damaged, *found.tampered))
-    if numbers:
-        raise CorruptError(
-            f"no record of {name} in {registry.address} can be read",
-            hint="restore the registry from a copy; nothing is built over damaged records",
-        ) from cause
-    return Absent()
+        return _complete(registry, name, _blame(registry, name, Present(record=record, digest=digest), damaged), depth)
+    if not numbers:
+        return Absent()
+    if witness is not None:
+        return _blame(registry, name, salvage(registry, name, numbers[0], witness), damaged)
+    raise CorruptError(
+        f"no record of {name} in {registry.address} can be read",
+        hint="restore the registry from a copy; nothing is built over damaged records",
+    ) from cause
+
+
+def _newest(registry: Registry, name: str, number: int, witness: Witness | None) -> tuple[Record, Digest]:
+    """Read a version's record: the one that restated it last, where the state still names it."""
+    if witness is not None:
+        try:
+            return read_record(registry, name, witness.record, number)
+        except (NotFoundError, CorruptError):
+            pass
+    return read_record(registry, name, version_tag(number), number)
+
+
+def _blame(registry: Registry, name: str, present: Present, damaged: list[str]) -> Present:
+    for tag in damaged:
+        present = fault(registry, name, present, tag)
+    return replace(present, recovered=True)
 
 
 def _complete(registry: Registry, name: str, present: Present, depth: Depth) -> Present:
+    if depth is Depth.ENTRIES:
+        lacking = [label for label, entry in entries(present.record) if registry.resolve(name, entry.digest) is None]
+        return replace(present, missing=(*present.missing, *lacking)) if lacking else present
     missing: list[str] = []
     tampered: list[str] = []
     for label, entry in entries(present.record):
-        if depth is Depth.ENTRIES:
-            if registry.resolve(name, entry.digest) is None:
-                missing.append(label)
-            continue
         try:
             _check_entry(registry, name, entry, depth)
+            _check_body(registry, name, present.record, label)
         except NotFoundError:
             missing.append(label)
         except CorruptError:
             tampered.append(label)
-    return replace(present, missing=tuple(missing), tampered=tuple(tampered))
+    found = replace(present, missing=(*present.missing, *missing), tampered=(*present.tampered, *tampered))
+    return with_tags(registry, name, found)
 
 
 def _check_entry(registry: Registry, name: str, entry: Descriptor, depth: Depth) -> None:
     image = parse_image(registry.fetch(name, entry.digest))
     for blob in (image.config, *image.layers):
-        if depth is Depth.BLOBS:
+        if depth is Depth.BLOBS or blob.size <= SMALL:
             for _ in registry.fetch_blob(name, blob):
                 pass
         elif not registry.has_blob(name, blob):
             raise NotFoundError(f"blob {blob.digest} of {name} is not there")
+
+
+def _check_body(registry: Registry, name: str, record: Record, label: str) -> None:
+    if label == "request":
+        read_components(registry, name, record)
+    elif label == "lock":
+        read_lock(registry, name, record)
 
 
 def entries(record: Record) -> Iterator[tuple[str, Descriptor]]:
@@ -114,48 +160,18 @@ def entries(record: Record) -> Iterator[tuple[str, Descriptor]]:
     yield "lock", record.lock_entry
 
 
-def read_bodies(registry: Registry, name: str, record: Record) -> Bodies:
-    """Read a record's components and lock. What is not there or damaged is a RegistryError."""
-    return Bodies(
-        components=parse_components(_read_side(registry, name, record.request_entry)),
-        lock=parse_lock_body(_read_side(registry, name, record.lock_entry)),
-    )
-
-
-def _read_side(registry: Registry, name: str, entry: Descriptor) -> bytes:
-    blob = blob_of(registry.fetch(name, entry.digest))
-    if blob.size > MAX_BODY:
-        raise CorruptError(f"a side entry of {name} in {registry.address} claims {blob.size} bytes")
-    return b"".join(registry.fetch_blob(name, blob))
-
-
-def with_bodies(registry: Registry, name: str, present: Present) -> Present:
-    """Add the bodies; where they can't be read, say which entry is missing or tampered instead."""
-    try:
-        return replace(present, bodies=read_bodies(registry, name, present.record))
-    except NotFoundError:
-        return replace(present, missing=_with(present.missing, "lock"))
-    except CorruptError:
-        return replace(present, tampered=_with(present.tampered, "lock"))
-
-
-def _with(labels: tuple[str, ...], label: str) -> tuple[str, ...]:
-    return labels if label in labels else (*labels, label)
-
-
 def past(registry: Registry, name: str, request: Digest) -> tuple[Past, ...]:
     """Find earlier versions that were made for this request and whose artifacts are still there, newest first."""
     found: list[Past] = []
     for number in versions(registry.tags(name))[:PAST_LIMIT]:
         try:
-            content = registry.fetch(name, version_tag(number))
-            record = parse_record(content)
+            record, digest = read_record(registry, name, version_tag(number), number)
         except RegistryError:
             continue
         if record.facts.request != request:
             continue
         if all(registry.resolve(name, entry.digest) is not None for _, entry in entries(record)):
-            found.append(past_of(name, record, content.digest))
+            found.append(past_of(name, record, digest))
     return tuple(found)
 
 
@@ -173,8 +189,4 @@ def past_of(name: str, record: Record, digest: Digest) -> Past:
 
 def history(registry: Registry, name: str) -> tuple[tuple[Record, Digest], ...]:
     """List the tagged records, newest first; what can't be read is a RegistryError."""
-    found = []
-    for number in versions(registry.tags(name)):
-        content = registry.fetch(name, version_tag(number))
-        found.append((parse_record(content), content.digest))
-    return tuple(found)
+    return tuple(read_record(registry, name, version_tag(number), number) for number in versions(registry.tags(name)))
