@@ -37,8 +37,8 @@ def run_apply(  # noqa: PLR0913  # one argument an option
 
 
 def announce(plan: Plan, *, verbose: bool) -> None:
-    """Show the plan before it is applied; where there is nothing to do, only what is worth noting."""
-    if plan.changes or plan.blocked:
+    """Show the plan before it is applied; where it changes nothing, only what is worth noting."""
+    if plan.changes:
         click.echo(plan_text(plan, options.style(verbose=verbose), command="apply"))
     else:
         click.echo("".join(f"note: {inert(note)}\n" for note in plan.notes), nl=False)

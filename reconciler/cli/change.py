@@ -13,7 +13,7 @@ from reconciler.cli import options
 from reconciler.cli.exit import CHANGES, DRIFT
 from reconciler.cli.planning import Derived, Wishes, compare, derive
 from reconciler.cli.wiring import Workspace, open_workspace, select
-from reconciler.errors import SourceError, UnavailableError, UsageError
+from reconciler.errors import ReconcilerError, SourceError, UnavailableError, UsageError
 from reconciler.plan.change import Plan
 from reconciler.plan.document import MAX_BYTES, SavedPlan, narrow, parse_document, to_document
 
@@ -71,6 +71,7 @@ def plan_command(  # noqa: PLR0913, PLR0917  # one argument an option
     if out is not None:
         _save(Path(out), derived.plan)
     _refuse(derived)
+    _refuse_blocked(derived.plan)
     return CHANGES if detailed_exitcode and derived.plan.changes else 0
 
 
@@ -105,6 +106,19 @@ def _refuse(derived: Derived, *, remote: bool = False) -> None:
     from reconciler.plan.guard import refuse  # noqa: PLC0415  # start-up
 
     refuse(derived.plan, derived.policy, remote=remote)
+
+
+def _refuse_blocked(plan: Plan) -> None:
+    """Fail where apply would: as the error that blocks, or in general where several kinds of them do."""
+    if not plan.blocked:
+        return
+    from reconciler.plan.guard import listed  # noqa: PLC0415  # only a blocked plan pays
+    from reconciler.reconcile.apply import blocked_error  # noqa: PLC0415  # the same
+
+    errors = [blocked_error(step) for step in plan.blocked]
+    kind = type(errors[0]) if len({error.exit_code for error in errors}) == 1 else ReconcilerError
+    names = listed([step.name for step in plan.blocked])
+    raise kind(f"apply can't do {names}", hint="the plan says why")
 
 
 @click.command(epilog="\b\nExample:\n  reconciler apply\n  reconciler apply training\n  reconciler apply plan.json\n")
@@ -164,10 +178,10 @@ def _saved_plan(workspace: Workspace, names: Sequence[str]) -> SavedPlan | None:
     path = Path(names[0])
     if not path.is_file():
         if "/" in names[0] or path.suffix == ".json":
-            raise SourceError(f"no plan file {names[0]}")
+            raise SourceError(f"no plan file {names[0]}", hint=f"`reconciler plan --out {names[0]}` makes one")
         return None
     if path.stat().st_size > MAX_BYTES:
-        raise UsageError(f"{names[0]} is too large for a plan")
+        raise UsageError(f"{names[0]} is too large for a plan", hint=f"a plan has at most {MAX_BYTES >> 20} MiB")
     return parse_document(path.read_bytes())
 
 

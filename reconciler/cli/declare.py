@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from reconciler.cli import options
 from reconciler.cli.wiring import Workspace, open_workspace, require, select
 from reconciler.errors import ManifestError, ReconcilerError, UsageError
+from reconciler.manifest.problem import Problem
 from reconciler.reconcile.declaration import Declared
 
 
@@ -41,16 +43,21 @@ def validate_command(files: tuple[str, ...], directory: str | None, at: str | No
 
 
 def _declared(workspace: Workspace, files: tuple[str, ...]) -> Declared:
+    try:
+        config = workspace.config
+    except ManifestError as error:  # without it no manifest can be judged
+        found = tuple(problem for problem in error.problems if isinstance(problem, Problem))
+        return Declared(desired=(), problems=found, files=0)
     if not files:
         return workspace.declared
     paths = tuple(dict.fromkeys(_inside(workspace, file) for file in files))
-    return workspace.declared_by(workspace.source, workspace.config, paths)
+    return workspace.declared_by(workspace.source, config, paths)
 
 
 def _inside(workspace: Workspace, file: str) -> str:
-    path = Path(file).absolute()
+    path = Path(os.path.normpath(Path(file).absolute()))
     if not path.is_relative_to(workspace.root):
-        raise UsageError(f"{file} is outside of the repository {workspace.root}")
+        raise UsageError(f"{file} is outside of the repository", hint=f"name files below {workspace.root}")
     return path.relative_to(workspace.root).as_posix()
 
 
@@ -90,13 +97,16 @@ def lock_command(  # noqa: PLR0913  # one argument an option
     return locking.lock(workspace, desired, moving)
 
 
-@click.command(epilog="\b\nExample:\n  reconciler explain training\n")
+@click.command(epilog="\b\nExample:\n  reconciler explain training\n  reconciler explain training --at main -o json\n")
 @click.argument("name")
 @options.directory
 @options.at
 @options.registry
 @options.output("text", "json")
-def explain_command(name: str, directory: str | None, at: str | None, registry: str | None, form: str) -> int:
+@options.verbose
+def explain_command(  # noqa: PLR0913  # one argument an option
+    name: str, directory: str | None, at: str | None, registry: str | None, form: str, *, verbose: bool
+) -> int:
     """Show what NAME's identity is made of, and why it would or would not be built again."""
     from reconciler.cli.planning import Wishes, derive  # noqa: PLC0415  # start-up
     from reconciler.plan.explanation import explanation  # noqa: PLC0415  # the same
@@ -110,5 +120,6 @@ def explain_command(name: str, directory: str | None, at: str | None, registry: 
     if step is None:
         raise ReconcilerError(f"no step was planned for {name}")
     found = explanation(desired, derived.observed.environments[name], step)
-    click.echo(explain_text(found, options.style()) if form == "text" else to_text(explain_json(found)), nl=False)
+    text = explain_text(found, options.style(verbose=verbose)) if form == "text" else to_text(explain_json(found))
+    click.echo(text, nl=False)
     return 0

@@ -48,16 +48,26 @@ def say(error: ReconcilerError) -> None:
     """Say what went wrong, and what another program said about it."""
     from reconciler.reports.inert import inert  # noqa: PLC0415  # only what goes wrong pays
 
-    if isinstance(error, ManifestError):
-        from reconciler.reports.problems import to_text  # noqa: PLC0415  # only these errors pay
-
-        for line in to_text(problem for problem in error.problems if isinstance(problem, Problem)):
-            print(line, file=sys.stderr)
+    if isinstance(error, ManifestError) and error.problems:
+        _list(error)
+        return
     if isinstance(error, InterruptedByUserError) and sys.stderr.isatty():
         print(file=sys.stderr)  # the terminal shows ^C, and stays in that line
     complain(str(error))
     for line in (error.detail or "").strip().splitlines():
         print(f"  {inert(line)}", file=sys.stderr)
+
+
+def _list(error: ManifestError) -> None:
+    """Say every problem at its place, and how many there are as the last line."""
+    from reconciler.reports.problems import to_text  # noqa: PLC0415  # only these errors pay
+    from reconciler.reports.wording import counted  # noqa: PLC0415  # the same
+
+    found = {problem for problem in error.problems if isinstance(problem, Problem)}
+    for line in to_text(found):
+        print(line, file=sys.stderr)
+    files = {problem.location.path for problem in found}
+    complain(f"{counted(len(found), 'problem')} in {counted(len(files), 'file')}, nothing was done")
 
 
 def complain(message: str) -> None:

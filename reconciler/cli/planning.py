@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.cli.wiring import Workspace
+from reconciler.cli.wiring import Workspace, close
 from reconciler.errors import UsageError
 from reconciler.plan.change import Plan, Policy
 from reconciler.plan.drift import DriftReport, drift
@@ -92,7 +92,7 @@ def look_for_drift(workspace: Workspace, names: Sequence[str], *, deep: bool) ->
     every = {*known_names(workspace.registry, state.records), *(item.name for item in workspace.declared.desired)}
     unknown = [name for name in names if name not in every]
     if unknown:
-        raise UsageError(f"no environment `{unknown[0]}` is declared or registered")
+        raise UsageError(f"no environment `{unknown[0]}` is declared or registered{close(unknown[0], every)}")
     wanted = sorted(names or every)
     depth = Depth.BLOBS if deep else Depth.MANIFESTS
     found = dict(workspace.observer.map(lambda name: observe(workspace.registry, name, depth=depth), wanted))

@@ -7,6 +7,7 @@ import click
 from reconciler.cli import options
 from reconciler.cli.exit import complain
 from reconciler.cli.wiring import open_workspace
+from reconciler.errors import UsageError
 from reconciler.reconcile.inspect import get, list_environments, read_history
 from reconciler.reports.environments import (
     FIELDS,
@@ -50,6 +51,8 @@ def list_command(directory: str | None, registry: str | None, form: str, *, arch
 def get_command(reference: str, directory: str | None, registry: str | None, form: str, template: str | None) -> int:
     """Show one registered environment. NAME and NAME@latest mean the current version."""
     wanted = options.reference(reference)
+    if template is not None and form != "text":
+        raise UsageError("--format and --output go two ways", hint="leave one of them away")
     workspace = open_workspace(directory=directory, registry=registry)
     one, address = get(workspace.registry, wanted), workspace.registry.address
     if template is not None:
@@ -61,7 +64,7 @@ def get_command(reference: str, directory: str | None, registry: str | None, for
     return 0
 
 
-@click.command(epilog="\b\nExample:\n  reconciler history training\n")
+@click.command(epilog="\b\nExample:\n  reconciler history training\n  reconciler history training -o json\n")
 @click.argument("name")
 @options.directory
 @options.registry
@@ -69,6 +72,8 @@ def get_command(reference: str, directory: str | None, registry: str | None, for
 def history_command(name: str, directory: str | None, registry: str | None, form: str) -> int:
     """List the versions of an environment, newest first."""
     wanted = options.reference(name)
+    if name != wanted.name:
+        raise UsageError(f"history takes a name alone, not {name}", hint=f"`reconciler history {wanted.name}`")
     workspace = open_workspace(directory=directory, registry=registry)
     versions = read_history(workspace.registry, wanted.name)
     if form == "json":

@@ -21,8 +21,25 @@ from reconciler.values.expansion import expand
 from reconciler.values.platform import Platform
 
 
+class _Run(click.Command):
+    """A command of which everything after ``--`` is somebody else's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse options after the script where no ``--`` says whose they are."""
+        before = args[: args.index("--")] if "--" in args else None
+        try:
+            rest = super().parse_args(ctx, [*args])
+        except click.NoSuchOption as error:
+            hint = "what belongs to the script stands after `--`: reconciler run NAME -- SCRIPT ..."
+            raise click.UsageError(f"no option {error.option_name}; {hint}", ctx) from error
+        first = (ctx.params.get("command") or ("",))[0]
+        if before is None and first in args and any(arg.startswith("-") for arg in args[args.index(first) :]):
+            raise click.UsageError(f"whose options are these? Put `--` before {first}", ctx)
+        return rest
+
+
 @click.command(
-    context_settings={"ignore_unknown_options": False},
+    cls=_Run,
     epilog="\b\nExample:\n  reconciler run training -- train.py --epochs 3\n"
     "  reconciler run training:2 --source src -- python -m risk.train\n",
 )

@@ -256,17 +256,21 @@ def select(desired: Sequence[Desired], names: Sequence[str], tags: Sequence[str]
     known = {item.name for item in desired}
     for name in names:
         if name not in known:
-            raise UsageError(f"no environment `{name}` is declared{_close(name, known)}")
+            raise UsageError(f"no environment `{name}` is declared{close(name, known)}")
     wanted = set(names)
     for tag in tags:
         key, separator, value = tag.partition("=")
         if not separator:
-            raise UsageError(f"`{tag}` is no tag", hint="write KEY=VALUE")
-        wanted |= {item.name for item in desired if item.manifest.tags.get(key) == value}
+            raise UsageError(f"--tag: `{tag}` is no tag", hint="write KEY=VALUE")
+        tagged = {item.name for item in desired if item.manifest.tags.get(key) == value}
+        if not tagged:
+            raise UsageError(f"--tag: no declared environment has the tag {tag}", hint="`tags` stands in a manifest")
+        wanted |= tagged
     return frozenset(wanted)
 
 
-def _close(name: str, known: Iterable[str]) -> str:
+def close(name: str, known: Iterable[str]) -> str:
+    """Ask whether the nearest known name was meant, where one is near."""
     import difflib  # noqa: PLC0415  # only a mistyped name pays
 
     close = difflib.get_close_matches(name, sorted(known), n=1)
@@ -278,4 +282,4 @@ def require(desired: Sequence[Desired], name: str) -> Desired:
     for item in desired:
         if item.name == name:
             return item
-    raise UsageError(f"no environment `{name}` is declared{_close(name, [item.name for item in desired])}")
+    raise UsageError(f"no environment `{name}` is declared{close(name, [item.name for item in desired])}")

@@ -88,13 +88,15 @@ def declare(reading: Reading, paths: Sequence[str]) -> Declared:
     desired: list[Desired] = []
     locks: dict[str, str] = {}
     for manifest in manifests:
+        lock = None
         try:
             lock = _read_lock(reading.source, manifest, present)
-            desired.append(_desire(reading, manifest, lock))
-        except ManifestError as error:
+        except (ManifestError, SourceError) as error:
             problems += _problems(error, manifest.path)
-        except SourceError as error:
-            problems.append(_problem_of(error, manifest.path))
+        try:
+            desired.append(_desire(reading, manifest, lock))
+        except (ManifestError, SourceError) as error:
+            problems += _problems(error, manifest.path)
         if lock_path(manifest.path, manifest.name) in present:
             locks[manifest.name] = lock_path(manifest.path, manifest.name)
     ordered = tuple(sorted(desired, key=lambda item: item.name))
@@ -135,10 +137,8 @@ def _read_manifests(reading: Reading, paths: Sequence[str]) -> tuple[list[Manife
             if parsed is None:
                 parsed = fresh[key] = read_value(data, path, reading.schema)
             manifests.append(manifest_from(parsed, path, reading.config))
-        except ManifestError as error:
+        except (ManifestError, SourceError) as error:
             problems += _problems(error, path)
-        except SourceError as error:
-            problems.append(_problem_of(error, path))
     if fresh:
         reading.cache.put_many({key: parsed.to_json() for key, parsed in fresh.items()})
     return manifests, problems
@@ -149,10 +149,7 @@ def _cached(cache: Cache, key: str) -> ParsedDocument | None:
     return None if value is None else ParsedDocument.from_json(value)
 
 
-def _problems(error: ManifestError, path: str) -> list[Problem]:
-    found = [problem for problem in error.problems if isinstance(problem, Problem)]
-    return found or [_problem_of(error, path)]
-
-
-def _problem_of(error: ManifestError | SourceError, path: str) -> Problem:
-    return Problem(error.where or Location(path), error.message, error.hint or "")
+def _problems(error: ManifestError | SourceError, path: str) -> list[Problem]:
+    carried = error.problems if isinstance(error, ManifestError) else ()
+    found = [problem for problem in carried if isinstance(problem, Problem)]
+    return found or [Problem(error.where or Location(path), error.message, error.hint or "")]

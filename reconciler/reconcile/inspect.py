@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from reconciler.reconcile.survey import known_names
 from reconciler.reconcile.tags import version_tag
 from reconciler.record import parse_record
 from reconciler.values.names import Reference
+
+_MAX_LISTED = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,11 +62,19 @@ def _current(registry: Registry, name: str) -> Present:
 def _missing(registry: Registry, reference: Reference) -> NotFoundError:
     versions = [str(record.facts.version) for record, _ in history(registry, reference.name)]
     if versions:
-        return NotFoundError(f"{reference} is not registered; {reference.name} has versions {', '.join(versions)}")
+        word = "version" if len(versions) == 1 else "versions"
+        return NotFoundError(f"{reference} is not registered; {reference.name} has {word} {_listed(versions)}")
+    near = difflib.get_close_matches(reference.name, known_names(registry, ()), n=1)
     return NotFoundError(
         f"no environment `{reference.name}` is registered in {registry.address}",
-        hint="`reconciler list` shows what is, `reconciler apply` registers what is declared",
+        hint=f"did you mean `{near[0]}`?"
+        if near
+        else "`reconciler list` shows what is, `reconciler apply` registers what is declared",
     )
+
+
+def _listed(versions: list[str]) -> str:
+    return ", ".join(versions[:_MAX_LISTED]) + (" and older ones" if len(versions) > _MAX_LISTED else "")
 
 
 def read_history(registry: Registry, name: str) -> tuple[Present, ...]:

@@ -27,6 +27,8 @@ def list_text(environments: Sequence[Present], style: Style = PLAIN) -> str:
         facts = one.record.facts
         archived = " (archived)" if facts.archived else ""
         rows.append((facts.name, f"{facts.version}{archived}", _platforms(one), _commit(facts), _description(facts)))
+    if not environments:
+        return "No environment is registered here (`reconciler apply` registers what is declared).\n"
     return _columns(rows, style) + f"{counted(len(environments), 'environment')}.\n"
 
 

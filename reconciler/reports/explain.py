@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Mapping
+
 from reconciler.plan.document import change_to_json
 from reconciler.plan.explanation import ComponentView, Explanation
 from reconciler.reports.inert import inert, pad
@@ -11,6 +14,8 @@ from reconciler.values.canonical import Json
 from reconciler.values.digest import Digest
 
 FORMAT_VERSION = 1
+_SHOWN = len("sha256:") + 12
+"""How much of a digest tells it from the others of one environment."""
 
 
 def explain_text(explanation: Explanation, style: Style = PLAIN) -> str:
@@ -18,19 +23,14 @@ def explain_text(explanation: Explanation, style: Style = PLAIN) -> str:
     lines = [
         style.paint(f"{inert(explanation.name)}  {inert(str(explanation.location))}", "bold"),
         f"  request   {explanation.request}",
-        f"  lock      {explanation.lock_state}" + (f"  {explanation.lock}" if explanation.lock else ""),
+        f"  lock      {_lock(explanation)}",
         f"  builder   {inert(explanation.builder)}",
         f"  registry  {inert(explanation.seen)}",
         "  components",
         *(_component(view, style) for view in explanation.components),
     ]
     if explanation.filled:
-        width = max(len(path) for path in explanation.filled)
-        lines.append("  defaults that were filled in")
-        lines += [
-            f"    {pad(inert(path), width)}  {value_text(value, style.width)}"
-            for path, value in explanation.filled.items()
-        ]
+        lines += ["  defaults that were filled in", *_defaults(explanation.filled, style)]
     lines += _why(explanation, style)
     lines.append(style.paint(f"Verdict: {explanation.verdict}.", "bold"))
     return "\n".join(lines) + "\n"
@@ -60,13 +60,44 @@ def explain_json(explanation: Explanation) -> dict[str, Json]:
     }
 
 
+def _lock(explanation: Explanation) -> str:
+    if explanation.lock is not None:
+        return f"{explanation.lock_state}  {explanation.lock}"
+    if explanation.recorded_request == explanation.request:
+        return "none is committed; the registered one stays"
+    near = "" if explanation.recorded_request is None else ", as near to the registered one as can be"
+    return f"none is committed; packages resolve at apply{near}"
+
+
+def _defaults(filled: Mapping[str, Json], style: Style) -> list[str]:
+    """List what the defaults say, a line each; those that say "nothing" by their names alone, unless all is wanted."""
+    telling = {path: value for path, value in filled.items() if style.verbose or value or value is False}
+    width = max(map(len, telling), default=0)
+    lines = [f"    {pad(inert(path), width)}  {value_text(value, style.width)}" for path, value in telling.items()]
+    empty = [inert(path) for path in filled if path not in telling]
+    if not empty:
+        return lines
+    return [
+        *lines,
+        *textwrap.wrap(
+            f"empty: {', '.join(empty)}",
+            max(style.width, 40),
+            initial_indent="    ",
+            subsequent_indent="      ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ),
+    ]
+
+
 def _component(view: ComponentView, style: Style) -> str:
-    name, now = pad(inert(view.name), 12), _text(view.digest) or "gone"
+    name = pad(inert(view.name), 12)
+    now = "gone" if view.digest is None else str(view.digest) if style.verbose else str(view.digest)[:_SHOWN]
     if view.recorded is None:
         return style.paint(f"    + {name}  {now}", "green")
     if view.same:
         return f"      {name}  {now}"
-    return style.paint(f"    ~ {name}  {now}  was {view.recorded.short}", "yellow")
+    return style.paint(f"    ~ {name}  {now}  was {str(view.recorded)[:_SHOWN]}", "yellow")
 
 
 def _why(explanation: Explanation, style: Style) -> list[str]:

@@ -54,7 +54,8 @@ def to_annotations(problems: Iterable[Problem]) -> tuple[str, ...]:
 
 def _line(problem: Problem) -> str:
     hint = f" ({problem.hint})" if problem.hint else ""
-    return _one_line(f"{problem.location}: {problem.severity}: {problem.message}{hint}")
+    message = problem.message.removeprefix(f"{problem.location.path} ")
+    return _one_line(f"{problem.location}: {problem.severity}: {message}{hint}")
 
 
 def _one_line(text: str) -> str:

@@ -16,6 +16,7 @@ from reconciler.reports.wording import (
     package_text,
     packages_summary,
     place_text,
+    reasons,
     summary,
     why,
 )
@@ -61,7 +62,11 @@ def _heading(plan: Plan, command: str) -> str:
 def _step(step: Step, names: int, style: Style) -> Iterator[str]:
     colour = _COLOURS[step.action]
     head = f"  {SYMBOLS[step.action]} {pad(cut(inert(step.name), names), names)}  {step.action.value:9}  "
-    yield style.paint(_placed(f"{head}{why(step)}", step.location, style), colour)
+    below = cells(head) + cells(inert(step.note)) > style.width - 36
+    reason = reasons(step) if below else why(step)
+    yield style.paint(_placed(f"{head}{reason}", step.location, style), colour)
+    if below:
+        yield style.paint(f"      {inert(step.note)}", colour)
     limit = None if style.verbose else _MAX_CHANGES
     details = step.changes if any(change.path for change in step.changes) else ()
     for change in details[:limit]:

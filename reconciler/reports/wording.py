@@ -54,8 +54,12 @@ def nothing(unchanged: int) -> str:
 
 def why(step: Step) -> str:
     """Say why a step is taken: its reasons, each once, then its note."""
-    reasons = dict.fromkeys(change.reason.value for change in step.changes)
-    return "  ".join(part for part in (" ".join(reasons), inert(step.note)) if part)
+    return "  ".join(part for part in (reasons(step), inert(step.note)) if part)
+
+
+def reasons(step: Step) -> str:
+    """Name the reasons of a step, each once."""
+    return " ".join(dict.fromkeys(change.reason.value for change in step.changes))
 
 
 def place_text(location: Location | None) -> str:
