@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from reconciler.clients.address import leads_to_link_local
 from reconciler.errors import BuildError, ResolveError
 from reconciler.values.location import Location
 
@@ -30,6 +31,8 @@ def bind(  # noqa: PLR0913  # the three places in the order in which they count,
     One that is bound nowhere is a ``failure`` that names the places to bind it.
     """
     found = configured.get(alias) or environ.get(variable_of(alias)) or named.get(alias)
+    if found and leads_to_link_local(found):
+        raise failure(f"the package source {alias} has a link-local address, which is not used", where=where)
     if found:
         return found
     raise failure(

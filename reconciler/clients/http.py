@@ -1,7 +1,9 @@
 """HTTP as the resolvers need it: sizes of files and pages of an index, many at once.
 
-Credentials come from an address's own user part or from the user's ``.netrc`` and go to that host alone: what is
-redirected elsewhere, or from https to http, loses them. ``SSL_CERT_FILE`` and the proxy variables are honoured.
+Credentials come from an address's own user part or from the user's ``.netrc`` and go to that origin alone (scheme, host
+and port): what is redirected elsewhere loses them, and nothing is redirected from https to http. Link-local addresses,
+where clouds keep the machine's own secrets, are not talked to, whatever name leads there. Sizes, tries and time have an
+end. ``SSL_CERT_FILE`` and the proxy variables are honoured.
 """
 
 from __future__ import annotations
@@ -10,23 +12,42 @@ import base64
 import netrc
 import os
 import ssl
+import threading
+import time
 import urllib.request
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
+    import socket
+
     import urllib3
 
+from reconciler.clients.address import is_link_local
 from reconciler.errors import DeniedError, NotFoundError, UnavailableError
 
 CONNECTIONS = 16
 MAX_PAGE = 64 << 20
-_TIMEOUT_S = 30.0
+MAX_REDIRECTS = 5
+MAX_TRIES = 4
+_MAX_WAIT_S = 5.0
+_BACKOFF_S = 0.3
+_CHUNK = 1 << 16
+_MAX_DIGITS = 18
+_MAX_PIECES = 1 << 20
+_GZIP = 31  # zlib: a window of 15 bits, and a gzip header
 _OK, _DENIED, _MISSING = 200, (401, 403, 407), (404, 410)
+_ELSEWHERE = (301, 302, 303, 307, 308)
+_LATER = (429, 500, 502, 503, 504)
+_PORTS = {"http": 80, "https": 443}
+_NO_ANSWER = "the package index does not answer"
+_AGAIN = "try again later"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,48 +61,65 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Http:
-    """A client. ``environ`` says which proxy, which ``.netrc`` and which certificates are used."""
+    """A client. ``environ`` says which proxy, which ``.netrc`` and which certificates are used.
+
+    ``timeout_s`` is how long a server may say nothing, ``limit_s`` how long one answer may take with all its tries.
+    """
 
     environ: Mapping[str, str] = field(repr=False)
+    timeout_s: float = 30.0
+    limit_s: float = 300.0
 
     def size(self, url: str) -> int | None:
         """Tell how large a file is, none where the server does not say."""
-        answer = self._ask("HEAD", url, {"Accept-Encoding": "identity"})
-        length = answer.headers.get("Content-Length", "")
-        answer.release_conn()
-        return int(length) if length.isdecimal() else None
+        for left in self._tries():
+            with left, self._asked("HEAD", url, {"Accept-Encoding": "identity"}) as (answer, _):
+                length = answer.headers.get("Content-Length", "")
+                answer.release_conn()
+                return int(length) if length.isdecimal() and len(length) <= _MAX_DIGITS else None
+        raise UnavailableError(_NO_ANSWER, hint=_AGAIN)
 
     def get(self, url: str, *, accept: str) -> Answer:
         """Read a page of at most :data:`MAX_PAGE` bytes."""
-        answer = self._ask("GET", url, {"Accept": accept, "Accept-Encoding": "gzip"})
-        body = answer.read(MAX_PAGE + 1, decode_content=True)
-        answer.release_conn()
-        if len(body) > MAX_PAGE:
-            raise UnavailableError("the package index sends more than a page may hold")
-        media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return Answer(url=answer.geturl() or url, media_type=media_type, body=body)
+        for left in self._tries():
+            with left, self._asked("GET", url, {"Accept": accept, "Accept-Encoding": "gzip"}) as (answer, found):
+                body = _body(answer, left)
+                media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+                answer.release_conn()
+                return Answer(url=found, media_type=media_type, body=body)
+        raise UnavailableError(_NO_ANSWER, hint=_AGAIN)
 
-    def _ask(self, method: str, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        import urllib3  # noqa: PLC0415  # start-up: only what speaks HTTP pays
+    def _tries(self) -> Iterator[_Try]:
+        """Give one try after another, until one is done: few of them, and none beyond the time."""
+        end = time.monotonic() + self.limit_s
+        wait = _BACKOFF_S
+        for number in range(MAX_TRIES):
+            one = _Try(end=end, last=number == MAX_TRIES - 1)
+            yield one
+            time.sleep(max(0.0, min(one.wait_s or wait, _MAX_WAIT_S, end - time.monotonic())))
+            wait *= 2
 
-        parts = urlsplit(url)
+    @contextmanager
+    def _asked(self, method: str, url: str, headers: Mapping[str, str]) -> Iterator[tuple[Any, str]]:
+        """Ask, and follow where the answer leads; give the answer with its address, and close it if it is not used."""
+        first = split(url)
+        authorization = self._authorization(first)
+        parts = first
+        for _ in range(MAX_REDIRECTS + 1):
+            own = {"Authorization": authorization} if authorization and _origin(parts) == _origin(first) else {}
+            with closing(self._send(method, parts, {**headers, **own})) as answer:
+                if answer.status not in _ELSEWHERE:
+                    _check_status(answer)
+                    yield answer, urlunsplit(without_credentials(parts))
+                    return
+                parts = _next(parts, answer.headers.get("Location", ""))
+        raise UnavailableError("the package index redirects without end")
+
+    def _send(self, method: str, parts: SplitResult, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        _refuse_link_local(parts.hostname or "")
+        pool = _pool(self._proxy(parts), self.environ.get("SSL_CERT_FILE"), self.timeout_s, self.limit_s)
         bare = urlunsplit(without_credentials(parts))
-        authorization = self._authorization(parts)
-        if authorization:
-            headers = {**headers, "Authorization": authorization}
-        try:
-            answer = _pool(self._proxy(parts), self.environ.get("SSL_CERT_FILE")).request(
-                method, bare, headers=headers, preload_content=False
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise UnavailableError("the package index does not answer", hint="try again later") from error
-        if answer.status in _MISSING:
-            raise NotFoundError("the package index has no such page")
-        if answer.status in _DENIED:
-            raise DeniedError("the package index refuses", hint="check the credentials in the machine's settings")
-        if answer.status != _OK:
-            raise UnavailableError(f"the package index answers with status {answer.status}")
-        return answer
+        return pool.request(method, bare, headers=headers, preload_content=False, redirect=False, retries=False)
 
     def _authorization(self, parts: SplitResult) -> str | None:
         user, password = parts.username, parts.password
@@ -103,30 +141,199 @@ class Http:
         return proxies.get(parts.scheme) or proxies.get("all")
 
 
+class _Laterlike(Exception):  # noqa: N818  # no error yet: the next try may do
+    """A server asks to come again. ``wait_s`` is when, as far as it says so."""
+
+    def __init__(self, status: int, wait_s: float) -> None:
+        super().__init__(status)
+        self.status = status
+        self.wait_s = wait_s
+
+
+class _Try:
+    """One try: what goes wrong on the way is kept back unless it is the last, or its time is over."""
+
+    def __init__(self, *, end: float, last: bool) -> None:
+        self.end = end
+        self.last = last
+        self.wait_s = 0.0
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        import urllib3  # noqa: PLC0415  # start-up: only what speaks HTTP pays
+
+        if not isinstance(error, (urllib3.exceptions.HTTPError, _Laterlike, OSError)):
+            return False
+        if not self.last and time.monotonic() < self.end:
+            self.wait_s = error.wait_s if isinstance(error, _Laterlike) else 0.0
+            return True
+        if isinstance(error, _Laterlike):
+            raise UnavailableError(f"the package index answers with status {error.status}", hint=_AGAIN) from error
+        raise UnavailableError(_NO_ANSWER, hint=_AGAIN) from error
+
+
+def split(url: str) -> SplitResult:
+    """Read an address of http or https; another is an UnavailableError that does not show it."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UnavailableError("the package index has an address that can't be used")
+    return parts
+
+
 def without_credentials(parts: SplitResult) -> SplitResult:
     """Drop the user and the password of an address."""
     return parts._replace(netloc=parts.netloc.rpartition("@")[2])
 
 
+def _next(parts: SplitResult, location: str) -> SplitResult:
+    """Say where a redirect leads; a credential that it brings is dropped."""
+    try:
+        found = without_credentials(split(urljoin(urlunsplit(without_credentials(parts)), location)))
+    except ValueError as error:
+        raise UnavailableError("the package index has an address that can't be used") from error
+    if parts.scheme == "https" and found.scheme == "http":
+        raise UnavailableError("the package index redirects from https to http, which is not followed")
+    return found
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int]:
+    return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or _PORTS[parts.scheme]
+
+
+def _check_status(answer: urllib3.BaseHTTPResponse) -> None:
+    if answer.status in _LATER:
+        after = answer.headers.get("Retry-After", "")
+        raise _Laterlike(answer.status, float(after) if after.isdecimal() and len(after) <= _MAX_DIGITS else 0.0)
+    if answer.status in _MISSING:
+        raise NotFoundError("the package index has no such page")
+    if answer.status in _DENIED:
+        raise DeniedError("the package index refuses", hint="check the credentials in the machine's settings")
+    if answer.status != _OK:
+        raise UnavailableError(f"the package index answers with status {answer.status}")
+
+
+def _body(answer: Any, left: _Try) -> bytes:  # noqa: ANN401  # urllib3's, whose base class lacks read1
+    """Read what arrives, piece by piece, so that neither size nor time is a server's to choose."""
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "", "gzip", "x-gzip"):
+        raise UnavailableError("the package index sends a page in an encoding that was not asked for")
+    unpack = _gunzip if encoding.endswith("gzip") else _plain
+    body = bytearray()
+    for number, piece in enumerate(unpack(iter(lambda: answer.read1(_CHUNK, decode_content=False), b""))):
+        body += piece
+        if len(body) > MAX_PAGE or number > _MAX_PIECES:
+            raise UnavailableError("the package index sends more than a page may hold")
+        if time.monotonic() > left.end:
+            raise UnavailableError("the package index sends a page too slowly", hint=_AGAIN)
+    if not body:  # the connection ended among the headers
+        raise UnavailableError("the package index sends an empty page", hint=_AGAIN)
+    return bytes(body)
+
+
+def _plain(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    return pieces
+
+
+def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpack gzip (RFC 1952), at most a chunk at a time; what is none, or ends early, is an UnavailableError."""
+    member = zlib.decompressobj(_GZIP)
+    try:
+        for piece in pieces:
+            rest = piece
+            while rest:
+                if member.eof:
+                    member = zlib.decompressobj(_GZIP)
+                yield member.decompress(rest, _CHUNK)
+                rest = member.unused_data if member.eof else member.unconsumed_tail
+    except zlib.error as error:
+        raise UnavailableError("the package index sends a page that can't be unpacked") from error
+    if not member.eof:
+        raise UnavailableError("the package index sends a page that ends early", hint=_AGAIN)
+
+
+# -- link-local addresses ---------------------------------------------------------------------------------------
+
+
+def _refuse_link_local(host: str) -> None:
+    # What a name leads to is looked at when it is connected.
+    if is_link_local(host):
+        raise UnavailableError("the package index has a link-local address, which is not used")
+
+
+class _Guarded:
+    """A connection that looks whom it reached before it says a word, and whose answer has to begin in time."""
+
+    limit_s: float
+    sock: Any
+    proxy: Any
+
+    def _new_conn(self) -> socket.socket:
+        made: socket.socket = super()._new_conn()  # type: ignore[misc]  # urllib3's, in a class made of both
+        if self.proxy is None:
+            try:
+                _refuse_link_local(str(made.getpeername()[0]))
+            except BaseException:
+                made.close()
+                raise
+        return made
+
+    def getresponse(self) -> Any:  # noqa: ANN401  # as urllib3's
+        over = threading.Event()
+        timer = threading.Timer(self.limit_s, self._cut, [over])
+        timer.daemon = True
+        timer.start()
+        try:
+            answer = super().getresponse()  # type: ignore[misc]  # as above
+        finally:
+            timer.cancel()
+        if over.is_set():  # http.client takes headers that were cut off for all of them
+            answer.close()
+            raise TimeoutError
+        return answer
+
+    def _cut(self, over: threading.Event) -> None:
+        over.set()
+        with suppress(OSError, AttributeError):
+            self.sock.shutdown(2)
+
+
 @cache
-def _pool(proxy: str | None, certificates: str | None) -> urllib3.PoolManager:
+def _pool(proxy: str | None, certificates: str | None, timeout_s: float, limit_s: float) -> urllib3.PoolManager:
     import urllib3  # noqa: PLC0415  # start-up: only what speaks HTTP pays
 
-    retries = urllib3.Retry(total=4, redirect=5, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504))
-    settings = {
-        "maxsize": CONNECTIONS,
-        "timeout": urllib3.Timeout(_TIMEOUT_S),
-        "retries": retries.new(raise_on_status=False),
-        "ssl_context": ssl.create_default_context(cafile=certificates or None),
-    }
+    settings = {"maxsize": CONNECTIONS, "timeout": urllib3.Timeout(timeout_s), "ssl_context": _context(certificates)}
     if proxy is None:
-        return urllib3.PoolManager(**settings)  # type: ignore[arg-type]  # one mapping for two constructors
-    parts = urlsplit(proxy)
-    headers = None
-    if parts.username is not None:
-        headers = urllib3.make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
-    bare = urlunsplit(without_credentials(parts))
-    return urllib3.ProxyManager(bare, proxy_headers=headers, **settings)  # type: ignore[arg-type]  # as above
+        manager = urllib3.PoolManager(**settings)  # type: ignore[arg-type]  # one mapping for two constructors
+    else:
+        parts = urlsplit(proxy)
+        headers = None
+        if parts.username is not None:
+            user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            headers = urllib3.make_headers(proxy_basic_auth=user)
+        bare = urlunsplit(without_credentials(parts))
+        manager = urllib3.ProxyManager(bare, proxy_headers=headers, **settings)  # type: ignore[arg-type]  # as above
+    manager.pool_classes_by_scheme = {
+        scheme: _guarded(kind, limit_s) for scheme, kind in manager.pool_classes_by_scheme.items()
+    }
+    return manager
+
+
+def _guarded(kind: Any, limit_s: float) -> Any:  # noqa: ANN401  # classes made at run time
+    connection = type("Guarded", (_Guarded, kind.ConnectionCls), {"limit_s": limit_s})
+    return type("Pool", (kind,), {"ConnectionCls": connection})
+
+
+def _context(certificates: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=certificates or None)
+    except OSError as error:
+        raise UnavailableError("the certificates that SSL_CERT_FILE names can't be read") from error
 
 
 def _from_netrc(environ: Mapping[str, str], host: str) -> tuple[str | None, str | None]:

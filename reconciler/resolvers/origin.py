@@ -106,8 +106,9 @@ def origin_of(
 ) -> Origin:
     """Bind the aliases of a question and put the machine's settings behind them."""
     addresses = {}
-    for alias in (*question.indexes, *question.sources.values()):
-        field_path = "python.indexes" if alias in question.indexes else "python.sources"
+    fields = {alias: f"python.sources.{name}" for name, alias in question.sources.items()}
+    fields |= {alias: f"python.indexes[{place}]" for place, alias in enumerate(question.indexes)}
+    for alias, field_path in fields.items():
         where = desired.manifest.locate(field_path)
         addresses[alias] = bind(
             alias,

@@ -194,6 +194,14 @@ def test_a_password_in_an_address_is_in_no_error_and_no_argument(
     assert PASSWORD not in " ".join(seen)
 
 
+@pytest.mark.threat("T12")
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "u:p@169.254.170.2:80"])
+def test_a_source_at_a_link_local_address_is_not_asked(index: SimpleIndex, host: str) -> None:
+    environ = index.environ(RECONCILER_INDEX_TEAM=f"http://{host}/simple")
+    with pytest.raises(ResolveError, match="the package source team has a link-local address"):
+        index.resolve("alpha", environ=environ, indexes=("team",))
+
+
 @pytest.mark.threat("T13")
 def test_a_lock_holds_aliases_and_no_address(index: SimpleIndex) -> None:
     lock = index.resolve("alpha", environ=index.environ(RECONCILER_INDEX_TEAM=index.address), indexes=("team",)).lock
