@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,8 @@ from reconciler.manifest.model import DEFAULT_PLATFORMS, Docker, Manifest, Pytho
 from reconciler.ports import Resolution, Resolved
 from reconciler.resolvers.uv import UvResolver
 from tests.reached import desired
-from tests.wheelhouse import write_sdist, write_wheel
+from tests.servers import Asked, Reply
+from tests.wheelhouse import write_buildable, write_sdist, write_wheel
 
 
 @dataclass
@@ -21,6 +23,7 @@ class SimpleIndex:
 
     root: Path
     links: dict[str, list[str]] = field(default_factory=dict)
+    entries: dict[str, list[dict[str, object]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         (self.root / "files").mkdir(parents=True)
@@ -34,9 +37,10 @@ class SimpleIndex:
         """Add a wheel; ``link`` are attributes of its link: ``requires_python``, ``yanked``."""
         return self._link(name, write_wheel(self.root / "files", name, version, requires=requires), link)
 
-    def sdist(self, name: str, version: str, setup: str = "", **link: str) -> Path:
-        """Add a source distribution."""
-        return self._link(name, write_sdist(self.root / "files", name, version, setup=setup), link)
+    def sdist(self, name: str, version: str, setup: str = "", *, backend: bool = False, **link: str) -> Path:
+        """Add a source distribution; with ``backend`` it brings what builds it, and needs no index for that."""
+        write = write_buildable if backend else write_sdist
+        return self._link(name, write(self.root / "files", name, version, setup=setup), link)
 
     def _link(self, name: str, path: Path, link: Mapping[str, str]) -> Path:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -46,10 +50,28 @@ class SimpleIndex:
         self.links.setdefault(name, []).append(
             f'<a href="../../files/{path.name}#sha256={digest}"{attributes}>{path.name}</a>'
         )
+        hashes = {"sha256": digest}
+        entry = {
+            "filename": path.name,
+            "url": f"../../files/{path.name}",
+            "hashes": hashes,
+            "size": path.stat().st_size,
+        }
+        self.entries.setdefault(name, []).append({**entry, **{key.replace("_", "-"): link[key] for key in link}})
         page = self.root / "simple" / name / "index.html"
         page.parent.mkdir(exist_ok=True)
         page.write_text("<!DOCTYPE html><html><body>\n" + "\n".join(self.links[name]) + "\n</body></html>\n")
         return path
+
+    def reply(self, asked: Asked) -> Reply:
+        """Answer as an index does (PEP 691): JSON pages, with what ``link`` said of each file, and the files."""
+        kind, _, name = asked.path.strip("/").partition("/")
+        if kind == "files":
+            return 200, {"Content-Type": "application/octet-stream"}, (self.root / "files" / name).read_bytes()
+        if name not in self.entries:
+            return 404, {}, b""
+        page = {"meta": {"api-version": "1.1"}, "name": name, "files": self.entries[name]}
+        return 200, {"Content-Type": "application/vnd.pypi.simple.v1+json"}, json.dumps(page).encode()
 
     def environ(self, **more: str) -> dict[str, str]:
         """Give an environment in which pip, and so the resolver, uses this index and nothing else."""

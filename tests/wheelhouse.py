@@ -46,7 +46,44 @@ def write_sdist(folder: Path, name: str, version: str, *, setup: str = "") -> Pa
         f"{stem}/PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{stem}/setup.py": f"{setup}\nfrom setuptools import setup\nsetup(name={name!r}, version={version!r})\n",
     }
-    path = folder / f"{stem}.tar.gz"
+    return _write_tar(folder / f"{stem}.tar.gz", files)
+
+
+_BACKEND = """
+import zipfile
+{setup}
+STEM = {stem!r}
+FILES = {files!r}
+
+def build_wheel(folder, settings=None, metadata=None):
+    name = STEM + "-py3-none-any.whl"
+    with zipfile.ZipFile(folder + "/" + name, "w") as archive:
+        for path, text in FILES.items():
+            archive.writestr(path, text)
+    return name
+"""
+
+
+def write_buildable(folder: Path, name: str, version: str, *, setup: str = "") -> Path:
+    """Write ``NAME-VERSION.tar.gz`` with a build backend of its own (PEP 517), which runs ``setup`` first."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    info = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    wheel = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    inside = {
+        f"{name.replace('-', '_')}.py": f"VERSION = {version!r}\n",
+        f"{stem}.dist-info/METADATA": info,
+        f"{stem}.dist-info/WHEEL": wheel,
+    }
+    inside[f"{stem}.dist-info/RECORD"] = "".join(f"{path},,\n" for path in (*inside, f"{stem}.dist-info/RECORD"))
+    files = {
+        f"{stem}/PKG-INFO": info,
+        f"{stem}/pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        f"{stem}/backend.py": _BACKEND.format(setup=setup, stem=stem, files=inside),
+    }
+    return _write_tar(folder / f"{stem}.tar.gz", files)
+
+
+def _write_tar(path: Path, files: Mapping[str, str]) -> Path:
     with tarfile.open(path, "w:gz") as archive:
         for entry, text in files.items():
             info = tarfile.TarInfo(entry)
