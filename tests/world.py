@@ -227,8 +227,8 @@ class World:
         return plan(desired, self.observed(desired), policy or self.policy(), revision(commit))
 
     def observed(self, desired: Sequence[Desired]) -> Observed:
-        recorded = read_state_if_whole(self.registry, MANAGER).records
-        return survey(self.registry, desired, known_names(self.registry, recorded), self.executor)
+        state = read_state_if_whole(self.registry, MANAGER)
+        return survey(self.registry, desired, known_names(self.registry, state.records), self.executor, state=state)
 
     def apply(
         self, desired: Sequence[Desired], policy: Policy | None = None, *, commit: str = "a" * 40

@@ -163,7 +163,7 @@ def apply_command(  # noqa: PLR0913, PLR0917  # one argument an option
         refresh,
         Wishes(locked=locked, max_deletes=max_deletes, adopt=adopt),
     )
-    derived = derive(workspace, wishes)
+    derived = derive(workspace, wishes, closely=True)
     plan = narrow(derived.plan, saved) if saved else derived.plan
     if form == "text":
         announce(plan, verbose=verbose)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import click
+
 from reconciler.cli.wiring import Workspace, close
 from reconciler.errors import UsageError
 from reconciler.plan.change import Plan, Policy
@@ -17,7 +19,8 @@ from reconciler.reconcile.declaration import manifest_paths
 from reconciler.reconcile.ledger import read_state_if_whole
 from reconciler.reconcile.observe import Depth, observe
 from reconciler.reconcile.supposed import as_if_applied
-from reconciler.reconcile.survey import known_names
+from reconciler.reconcile.survey import known_names, witness_of
+from reconciler.reports.inert import inert
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,12 +44,15 @@ class Derived:
     state: State
 
 
-def derive(workspace: Workspace, wishes: Wishes) -> Derived:
-    """Gather and decide; any manifest that is invalid raises all that is wrong."""
+def derive(workspace: Workspace, wishes: Wishes, *, closely: bool = False) -> Derived:
+    """Gather and decide; any manifest that is invalid raises all that is wrong.
+
+    ``closely`` looks for damage that planning alone would not see: what apply does, and mends.
+    """
     desired = workspace.desired
     policy = policy_of(workspace, wishes)
-    state = read_state_if_whole(workspace.registry, workspace.manager)
-    observed = workspace.observed(state.records)
+    state = read_state_if_whole(workspace.registry, workspace.manager, _note)
+    observed = workspace.observed(state.records, state=state, closely=closely)
     return Derived(
         plan=plan(desired, observed, policy, workspace.revision),
         policy=policy,
@@ -88,14 +94,18 @@ def compare(workspace: Workspace, base: str, wishes: Wishes) -> Derived:
 
 def look_for_drift(workspace: Workspace, names: Sequence[str], *, deep: bool) -> DriftReport:
     """Compare the registry with what was last applied."""
-    state = read_state_if_whole(workspace.registry, workspace.manager)
+    state = read_state_if_whole(workspace.registry, workspace.manager, _note)
     every = {*known_names(workspace.registry, state.records), *(item.name for item in workspace.declared.desired)}
     unknown = [name for name in names if name not in every]
     if unknown:
         raise UsageError(f"no environment `{unknown[0]}` is declared or registered{close(unknown[0], every)}")
     wanted = sorted(names or every)
     depth = Depth.BLOBS if deep else Depth.MANIFESTS
-    found = dict(workspace.observer.map(lambda name: observe(workspace.registry, name, depth=depth), wanted))
+    found = dict(
+        workspace.observer.map(
+            lambda name: observe(workspace.registry, name, depth=depth, witness=witness_of(state, name)), wanted
+        )
+    )
     observed = Observed(registry=workspace.registry.address, environments=found)
     chosen = frozenset(names) or None
     policy = policy_of(workspace, Wishes(names=chosen))
@@ -103,6 +113,10 @@ def look_for_drift(workspace: Workspace, names: Sequence[str], *, deep: bool) ->
     if names:
         state = replace(state, records={name: state.records[name] for name in names if name in state.records})
     return drift(state, observed, plan(desired, observed, policy, workspace.revision))
+
+
+def _note(message: str) -> None:
+    click.echo(f"note: {inert(message)}; apply writes it anew, nothing else depends on it", err=True)
 
 
 class Quiet:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.errors import GuardError, UsageError
+from reconciler.errors import GuardError, SourceError, UsageError
 from reconciler.manifest.config import Config, parse_config
 from reconciler.manifest.desired import Desired
 from reconciler.reconcile.declaration import Declared, Reading, declare, manifest_paths
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler import ports
     from reconciler.clients.uv import Uv
     from reconciler.plan.observed import Observed
+    from reconciler.plan.state import State
     from reconciler.ports import Executor, History, Registry, Reporter, Source
     from reconciler.reconcile.means import Means
     from reconciler.store.hosts import Hosts
@@ -130,7 +131,7 @@ class Workspace:
             return f"local#{self.config.manifests}"
         if self.revision.origin is None:
             raise GuardError(
-                f"{self.address} may be shared, and nothing says who registers from here",
+                f"{self.registry.address} may be shared, and nothing says who registers from here",
                 hint="write `manager: NAME` in reconciler.yaml, or give the repository an origin",
             )
         return f"{self.revision.origin}#{self.config.manifests}"
@@ -172,7 +173,11 @@ class Workspace:
     @cached_property
     def paths(self) -> tuple[str, ...]:
         """Every manifest of the repository."""
-        return manifest_paths(self.source, self.config.manifests)
+        try:
+            return manifest_paths(self.source, self.config.manifests)
+        except SourceError as error:
+            hint = "manifests stand there, unless `manifests` in reconciler.yaml names another folder"
+            raise SourceError(error.message, hint=hint) from error
 
     @cached_property
     def declared(self) -> Declared:
@@ -194,12 +199,14 @@ class Workspace:
         self.declared.require_valid()
         return self.declared.desired
 
-    def observed(self, recorded: Iterable[str]) -> Observed:
-        """Look at what is declared and at what else the registry holds."""
+    def observed(self, recorded: Iterable[str], *, state: State | None = None, closely: bool = False) -> Observed:
+        """Look at what is declared and at what else the registry holds; ``closely`` reads manifests and tags too."""
+        from reconciler.reconcile.observe import Depth  # noqa: PLC0415  # `validate` needs no registry
         from reconciler.reconcile.survey import known_names, survey  # noqa: PLC0415  # `validate` needs no registry
 
         names = known_names(self.registry, recorded)
-        return survey(self.registry, self.desired, names, self.observer)
+        depth = Depth.MANIFESTS if closely else Depth.ENTRIES
+        return survey(self.registry, self.desired, names, self.observer, state=state, depth=depth)
 
     # -- acting -------------------------------------------------------------------------------------------------
 

@@ -21,9 +21,9 @@ _PENDING_ACTIONS = frozenset({Action.CREATE, Action.ARCHIVE})
 class Kind(Enum):
     """How the registry differs from what was applied.
 
-    ``moved``: ``current`` names another record. ``missing``: content of the record is gone. ``tampered``: content is
-    not what its digest says. ``deleted``: nothing is left. ``foreign``: another manager registered over it.
-    ``recovered``: ``current`` alone is gone.
+    ``moved``: ``current``, or another tag that has its place, names something else. ``missing``: content of the record
+    is gone. ``tampered``: content is not what its digest says. ``deleted``: nothing is left. ``foreign``: another
+    manager registered over it. ``recovered``: ``current`` alone is gone.
     """
 
     MOVED = "moved"
@@ -108,26 +108,46 @@ def _findings(name: str, seen: Observation, state: State, manager: str) -> Itera
 
 def _present_findings(name: str, seen: Present, state: State, manager: str) -> Iterator[Finding]:
     facts, expected = seen.record.facts, state.records.get(name)
+    current = seen.moved.get("current")
     if facts.manager != manager:
         if expected is not None:
             note = f"registered by {facts.manager}"
             yield Finding(name=name, kind=Kind.FOREIGN, expected=expected, found=seen.digest, note=note)
         return
-    if seen.recovered:
+    if current is not None and current.found != (expected or current.found):
+        note = f"`current` names what it must not, version {facts.version} is the newest"
+        yield Finding(name=name, kind=Kind.MOVED, expected=expected, found=current.found, note=note)
+    elif seen.recovered and current is None:
         note = f"`current` is gone, version {facts.version} is the highest"
         yield Finding(name=name, kind=Kind.RECOVERED, expected=expected, found=seen.digest, note=note)
-    elif state.records and seen.digest != expected and not _explained(seen, state, expected):
+    elif not seen.recovered and state.records and seen.digest != expected and not _explained(seen, state, expected):
         note = f"`current` names version {facts.version}" + ("" if expected else ", which no apply recorded")
         yield Finding(name=name, kind=Kind.MOVED, expected=expected, found=seen.digest, note=note)
     for kind, paths in ((Kind.TAMPERED, seen.tampered), (Kind.MISSING, seen.missing)):
         for path in sorted(paths):
-            yield Finding(name=name, kind=kind, path=path, expected=_expected(seen, path))
+            if path != "current":
+                yield _damage(name, seen, path, kind)
+            elif current is not None and current.found == (expected or current.found):
+                yield Finding(name=name, kind=kind, path=path, expected=current.found)
+
+
+def _damage(name: str, seen: Present, path: str, kind: Kind) -> Finding:
+    """Say what became of a part of a record or of a tag: one that names something else was moved."""
+    moved = seen.moved.get(path)
+    expected = _expected(seen, path) if moved is None else moved.expected or _expected(seen, path)
+    if moved is None or moved.found == expected:
+        return Finding(name=name, kind=kind, path=path, expected=expected)
+    if expected is None:  # what a version names that nothing else does is all that is known of it
+        return Finding(name=name, kind=kind, path=path, expected=moved.found)
+    return Finding(name=name, kind=Kind.MOVED, path=path, expected=expected, found=moved.found)
 
 
 def _explained(seen: Present, state: State, expected: Digest | None) -> bool:
     """Tell whether an apply that began and did not finish left this record."""
     facts = seen.record.facts
-    if state.began is None or facts.commit != state.began:
+    if state.began is None:  # outside git
+        return facts.commit is None and facts.parent == expected
+    if facts.commit != state.began:
         return False
     return state.began != state.finished or (expected is not None and facts.parent == expected)
 

@@ -105,5 +105,5 @@ def _parse_record(name: str, digest: Json) -> Digest:
 def _corrupt(reason: str) -> CorruptError:
     return CorruptError(
         f"the manager's state can't be read: {reason}",
-        hint="`reconciler doctor` names what is damaged; losing the state loses nothing",
+        hint="apply writes it anew; losing it loses nothing",
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from reconciler.errors import GuardError, ReconcilerError
+from reconciler.errors import CorruptError, GuardError, NotFoundError, ReconcilerError
 from reconciler.lock.model import Lock
 from reconciler.manifest.desired import Desired, build_key
 from reconciler.oci.descriptor import Content
@@ -21,13 +22,15 @@ from reconciler.reconcile.publish import (
     copy_image,
     find_artifact,
     heal,
+    mend_tags,
     publish,
     publish_metadata,
     push_image,
 )
 from reconciler.reconcile.resolve import resolve_step
-from reconciler.reconcile.tags import build_tag
-from reconciler.record import Bodies, Facts, Record
+from reconciler.reconcile.tagged import read_record
+from reconciler.reconcile.tags import build_tag, versions
+from reconciler.record import Bodies, Facts, Record, components_content, lock_content
 from reconciler.values.commit import Revision
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
@@ -118,13 +121,25 @@ def _refuse_lower_recipe(work: Work, builder: Builder) -> None:
 def _find(work: Work, key: Digest) -> Content | None:
     """Find an artifact in the environment's own repository, or in the one whose build serves."""
     registry, step = work.means.registry, work.step
-    manifest = find_artifact(registry, step.name, key)
+    known = _known(work).get(key)
+    manifest = find_artifact(registry, step.name, key, known)
     if manifest is not None or step.reuse is None or step.reuse.name == step.name:
         return manifest
-    other = find_artifact(registry, step.reuse.name, key)
+    other = find_artifact(registry, step.reuse.name, key, known)
     if other is None:
         return None
     return copy_image(registry, step.reuse.name, step.name, other.digest, build_tag(key))
+
+
+def _known(work: Work) -> Mapping[Digest, Digest]:
+    """Say which artifact each build key has in the records that this step starts from."""
+    records = [work.present.record] if work.present else []
+    reuse = work.step.reuse
+    if reuse is not None:
+        # A record that can't be read knows nothing, and its build is looked for by its tag.
+        with suppress(NotFoundError, CorruptError):
+            records.append(read_record(work.means.registry, reuse.name, reuse.record)[0])
+    return {key: record.artifacts[platform].digest for record in records for platform, key in record.build_keys.items()}
 
 
 def _build(work: Work, builder: Builder, lock: Lock, platform: Platform, key: Digest) -> Content:
@@ -136,20 +151,27 @@ def _build(work: Work, builder: Builder, lock: Lock, platform: Platform, key: Di
 def _register(work: Work, draft: Draft) -> Published:
     """Register a new version; where the record says all of it already, mend what it names instead."""
     registry, present = work.means.registry, work.present
-    if present is None or not _says_the_same(present, draft):
+    if present is None:
+        return publish(registry, draft, expected=work.before)
+    if not _says_the_same(present, draft):
+        if present.missing or present.tampered:
+            mend_tags(registry, present.record)
         return publish(registry, draft, expected=work.before)
     heal(registry, present.record, draft)
-    if present.record.facts.metadata == draft.facts.metadata and not present.recovered:
+    if _is_stated(work, present) and not present.recovered:
         return Published(record=present.record, digest=present.digest)
-    return publish_metadata(registry, _restated(work, present), expected=work.before)
+    return publish_metadata(registry, _stated(work, present), expected=work.before)
 
 
 def _says_the_same(present: Present, draft: Draft) -> bool:
     old, new = present.record.facts, draft.facts
+    sides = (components_content(draft.bodies.components), lock_content(draft.bodies.lock))
+    entries = (present.record.request_entry, present.record.lock_entry)
     return (
         (old.request, old.lock, old.builder, old.recipe) == (new.request, new.lock, new.builder, new.recipe)
         and not old.archived
-        and "current" not in present.tampered
+        and not any(number > old.version for number in versions((*present.missing, *present.tampered)))
+        and [entry.digest for entry in entries] == [side.manifest.digest for side in sides]
         and {platform: entry.digest for platform, entry in present.record.artifacts.items()}
         == {platform: artifact.manifest.digest for platform, artifact in draft.artifacts.items()}
     )
@@ -183,10 +205,7 @@ def _reuse(work: Work) -> Made:
     present = work.present
     if present is None or not _only_current_is_gone(present, work.desired):
         return _make(work)
-    if present.record.facts.metadata == metadata_of(work.desired.manifest):
-        record = present.record
-    else:
-        record = _restated(work, present)
+    record = _stated(work, present)
     return Made(
         published=publish_metadata(work.means.registry, record, expected=work.before),
         reused=len(record.artifacts),
@@ -210,6 +229,16 @@ def _metadata(work: Work) -> Made:
     present = _require_present(work)
     published = publish_metadata(work.means.registry, _restated(work, present), expected=work.before)
     return Made(published=published, reused=len(present.record.artifacts))
+
+
+def _is_stated(work: Work, present: Present) -> bool:
+    facts = present.record.facts
+    return facts.metadata == metadata_of(work.desired.manifest) and facts.manager == work.policy.manager
+
+
+def _stated(work: Work, present: Present) -> Record:
+    """Give the record as it is, where it says what the manifest says."""
+    return present.record if _is_stated(work, present) else _restated(work, present)
 
 
 def _restated(work: Work, present: Present) -> Record:

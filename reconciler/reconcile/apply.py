@@ -18,15 +18,20 @@ from reconciler.plan.change import Action, Plan, Policy, Step
 from reconciler.plan.observed import Denied, Observation, Observed, Present, Unknown
 from reconciler.plan.order import order
 from reconciler.plan.planner import plan as derive
+from reconciler.plan.state import State
 from reconciler.ports import Progress, Registry, Stage
 from reconciler.reconcile import ledger
 from reconciler.reconcile.actions import Made, Work, act
 from reconciler.reconcile.means import Means
-from reconciler.reconcile.observe import observe, past, with_bodies
+from reconciler.reconcile.observe import Depth, observe, past, with_bodies
 from reconciler.reconcile.outcome import Outcome, Status
+from reconciler.reconcile.survey import witness_of
 from reconciler.reconcile.tags import CURRENT
 from reconciler.values.commit import Revision
 from reconciler.values.digest import Digest
+
+_KEEPING = frozenset({Action.METADATA, Action.ARCHIVE, Action.REUSE})
+"""What gives a tag to content that is there already: every byte of that is verified before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +40,7 @@ class _Run:
     policy: Policy
     revision: Revision
     saved: bool
+    state: State
 
 
 def apply(plan: Plan, policy: Policy, means: Means, *, saved: bool = False) -> tuple[Outcome, ...]:
@@ -42,13 +48,12 @@ def apply(plan: Plan, policy: Policy, means: Means, *, saved: bool = False) -> t
 
     ``saved`` says that the plan was narrowed to a file: a step that no longer matches is refused, not derived anew.
     """
-    run = _Run(means=means, policy=policy, revision=plan.revision, saved=saved)
     changes = plan.changes
     doing = {step.name for step in changes}
     done = {step.name: _standing(step) for step in plan.steps if step.name not in doing}
     commit = str(plan.revision.commit) if plan.revision.commit else None
-    if changes:
-        ledger.begin(means.registry, policy.manager, commit)
+    state = ledger.begin(means.registry, policy.manager, commit) if changes else State(manager=policy.manager)
+    run = _Run(means=means, policy=policy, revision=plan.revision, saved=saved, state=state)
     for level in order(changes):
         for step, outcome in means.executor.map(lambda step: _outcome(run, step), level):
             done[step.name] = outcome
@@ -125,9 +130,10 @@ def _applied(step: Step, made: Made) -> Outcome:
 def _current_step(run: _Run, step: Step) -> Step:
     """Look again, now that other writers are kept out; what changed meanwhile is planned again."""
     registry = run.means.registry
-    observation = observe(registry, step.name)
+    depth = Depth.BLOBS if step.action in _KEEPING else Depth.MANIFESTS
+    observation = observe(registry, step.name, depth=depth, witness=witness_of(run.state, step.name))
     digest = observation.digest if isinstance(observation, Present) else None
-    if digest == step.observed and not isinstance(observation, (Denied, Unknown)):
+    if digest == step.observed and _damage(observation) <= _damage(step.observation):
         return step
     again = _derive(run, step, _closer(registry, step, observation))
     if again.action is Action.BLOCKED:
@@ -139,6 +145,12 @@ def _current_step(run: _Run, step: Step) -> Step:
             hint="run plan again",
         )
     return again
+
+
+def _damage(observation: Observation | None) -> frozenset[str]:
+    if isinstance(observation, (Denied, Unknown)):
+        return frozenset({observation.reason, "unread"})
+    return frozenset((*observation.missing, *observation.tampered)) if isinstance(observation, Present) else frozenset()
 
 
 def _closer(registry: Registry, step: Step, observation: Observation) -> Observation:

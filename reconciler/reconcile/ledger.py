@@ -6,7 +6,7 @@ loses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from reconciler.errors import CorruptError, NotFoundError
@@ -37,21 +37,35 @@ def read_state(registry: Registry, manager: str) -> State:
     blob = blob_of(manifest)
     if blob.size > MAX_STATE:
         raise CorruptError(f"the state record in {registry.address} claims {blob.size} bytes")
-    return parse_state(b"".join(registry.fetch_blob(REPOSITORY, blob)))
+    try:
+        state = parse_state(b"".join(registry.fetch_blob(REPOSITORY, blob)))
+    except NotFoundError as error:
+        raise CorruptError("the manager's state can't be read: its content is gone") from error
+    if state.manager != manager:
+        raise CorruptError("the manager's state can't be read: it is another manager's")
+    return state
 
 
-def read_state_if_whole(registry: Registry, manager: str) -> State:
-    """Read the state; a damaged one informs no more than a lost one."""
+def read_state_if_whole(registry: Registry, manager: str, say: Callable[[str], None] | None = None) -> State:
+    """Read the state; a damaged one informs no more than a lost one, and ``say`` is told so in one line."""
     try:
         return read_state(registry, manager)
-    except CorruptError:
+    except CorruptError as error:
+        if say is not None:
+            say(error.message)
         return State(manager=manager)
 
 
-def begin(registry: Registry, manager: str, commit: str | None) -> None:
-    """Record that an apply of this commit began."""
+def begin(registry: Registry, manager: str, commit: str | None) -> State:
+    """Record that an apply of this commit began, and give the state as it was.
+
+    A commit that finished before and begins again has not finished: what it leaves when it is cut off is no drift.
+    """
     with registry.writing(REPOSITORY):
-        _write(registry, replace(read_state_if_whole(registry, manager), began=commit))
+        state = read_state_if_whole(registry, manager)
+        finished = None if state.finished == commit else state.finished
+        _write(registry, replace(state, began=commit, finished=finished))
+    return state
 
 
 def finish(registry: Registry, manager: str, commit: str | None, records: Mapping[str, Digest]) -> None:
@@ -62,7 +76,11 @@ def finish(registry: Registry, manager: str, commit: str | None, records: Mappin
 
 
 def _write(registry: Registry, state: State) -> None:
-    """Write the state unless it is there already: a second apply writes nothing at all."""
+    """Write the state unless it is there already, whole: a second apply writes nothing at all."""
     image = side_entry(media.STATE, state.to_content())
-    if registry.resolve(REPOSITORY, state_tag(state.manager)) != image.manifest.digest:
+    try:
+        written = read_state(registry, state.manager) == state
+    except CorruptError:
+        written = False
+    if not written or registry.resolve(REPOSITORY, state_tag(state.manager)) != image.manifest.digest:
         push_image(registry, REPOSITORY, image, state_tag(state.manager))

@@ -15,6 +15,7 @@ from reconciler.oci.descriptor import Content, Image
 from reconciler.oci.manifest import parse_image
 from reconciler.ports import Registry
 from reconciler.reconcile import tags
+from reconciler.reconcile.tagged import expected_tags, names_version
 from reconciler.record import (
     Bodies,
     Facts,
@@ -55,15 +56,20 @@ class Published:
     digest: Digest
 
 
-def find_artifact(registry: Registry, name: str, key: Digest) -> Content | None:
-    """Find what was built for this key, whole and verified; what is damaged counts as not there."""
+def find_artifact(registry: Registry, name: str, key: Digest, known: Digest | None = None) -> Content | None:
+    """Find what was built for this key, every byte verified; what is damaged counts as not there.
+
+    ``known`` is what a record says that it is. A record can't be altered and a tag can, so it is believed first.
+    """
     try:
-        manifest = registry.fetch(name, tags.build_tag(key))
+        manifest = registry.fetch(name, known or tags.build_tag(key))
         image = parse_image(manifest)
+        for blob in (image.config, *image.layers):
+            for _ in registry.fetch_blob(name, blob):
+                pass
     except (NotFoundError, CorruptError):
         return None
-    blobs = (image.config, *image.layers)
-    return manifest if all(registry.has_blob(name, blob) for blob in blobs) else None
+    return manifest
 
 
 def push_image(registry: Registry, name: str, image: Image, tag: str | None = None) -> Content:
@@ -127,7 +133,8 @@ def _place(registry: Registry, record: Record) -> tuple[Record, Content]:
 def _tag_entries(registry: Registry, name: str, record: Record, draft: Draft, sides: Mapping[str, Content]) -> None:
     number = record.facts.version
     for platform, artifact in sorted(draft.artifacts.items()):
-        registry.push(name, artifact.manifest, tags=(tags.platform_tag(number, platform),))
+        names = (tags.build_tag(artifact.key), tags.platform_tag(number, platform))
+        registry.push(name, artifact.manifest, tags=names)
     for entry, content in sorted(sides.items()):
         registry.push(name, content, tags=(tags.side_tag(number, entry),))
 
@@ -142,7 +149,7 @@ def _push_sides(registry: Registry, draft: Draft) -> dict[str, Content]:
 
 
 def _write_once(registry: Registry, name: str, content: Content, tag: str) -> None:
-    if registry.resolve(name, tag) != content.digest:
+    if not _is_at(registry, name, tag, content):
         registry.push(name, content, tags=(tag,))
     _read_back(registry, name, tag, content.digest)
 
@@ -155,10 +162,18 @@ def _move_current(registry: Registry, record: Record, content: Content, expected
             f"{name} was changed by another writer: current was {expected}, now it is {found}",
             hint="run apply again",
         )
-    if found != content.digest:
+    if not _is_at(registry, name, tags.CURRENT, content):
         registry.push(name, content, tags=(tags.CURRENT,))
     _read_back(registry, name, tags.CURRENT, content.digest)
     return Published(record=record, digest=content.digest)
+
+
+def _is_at(registry: Registry, name: str, tag: str, content: Content) -> bool:
+    """Tell whether a tag names this content and that is there: a tag outlives what it names."""
+    try:
+        return registry.fetch(name, tag).digest == content.digest
+    except (NotFoundError, CorruptError):
+        return False
 
 
 def _read_back(registry: Registry, name: str, tag: str, digest: Digest) -> None:
@@ -172,5 +187,22 @@ def _read_back(registry: Registry, name: str, tag: str, digest: Digest) -> None:
 
 
 def heal(registry: Registry, record: Record, draft: Draft) -> None:
-    """Write again what a record names and what is not there any more, or is not what its digest says."""
+    """Write again what a record names and what is not there any more, or is not what its digest says; and its tags."""
     _tag_entries(registry, record.facts.name, record, draft, _push_sides(registry, draft))
+    mend_tags(registry, record)
+
+
+def mend_tags(registry: Registry, record: Record) -> None:
+    """Put the tags of a record, and of the versions before it, back to what they have to name, where that is there."""
+    name = record.facts.name
+    for tag, digest in expected_tags(registry, name, record):
+        if registry.resolve(name, tag) == digest:
+            continue
+        try:
+            registry.push(name, registry.fetch(name, digest), tags=(tag,))
+        except (NotFoundError, CorruptError):
+            continue  # what is lost is made anew by whoever can
+    own = tags.version_tag(record.facts.version)
+    named = registry.resolve(name, own)
+    if named is None or not names_version(registry, name, record, named):
+        _write_once(registry, name, to_index(record), own)

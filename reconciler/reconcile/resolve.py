@@ -8,8 +8,8 @@ from reconciler.manifest.desired import Desired
 from reconciler.plan.change import Reason, Step
 from reconciler.plan.observed import Present
 from reconciler.ports import Progress, Registry, Resolution, Resolved, Stage
+from reconciler.reconcile.bodies import read_lock
 from reconciler.reconcile.means import Means
-from reconciler.reconcile.observe import read_bodies
 from reconciler.record import parse_record
 
 
@@ -22,7 +22,7 @@ def resolve_step(means: Means, step: Step, desired: Desired) -> Resolved:
         return Resolved(lock=recorded)
     if step.reuse is not None:
         content = means.registry.fetch(step.reuse.name, step.reuse.record)
-        return Resolved(lock=read_bodies(means.registry, step.reuse.name, parse_record(content)).lock)
+        return Resolved(lock=read_lock(means.registry, step.reuse.name, parse_record(content)))
     means.reporter.report(Progress(name=step.name, stage=Stage.RESOLVING))
     refresh = any(change.reason is Reason.REFRESH for change in step.changes)
     resolution = Resolution(
@@ -43,7 +43,7 @@ def _recorded(registry: Registry, step: Step) -> Lock | None:
 
 def _read(registry: Registry, step: Step, observation: Present) -> Lock | None:
     try:
-        return read_bodies(registry, step.name, observation.record).lock
+        return read_lock(registry, step.name, observation.record)
     except RegistryError:
         return None  # a lock that is lost or damaged serves nobody
 

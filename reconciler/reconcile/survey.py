@@ -6,23 +6,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.manifest.desired import Desired
-from reconciler.plan.observed import Absent, Observation, Observed, Past, Present
+from reconciler.plan.observed import Absent, Observation, Observed, Past, Present, Witness
+from reconciler.plan.state import State
 from reconciler.ports import Executor, Registry
-from reconciler.reconcile.observe import observe, past, past_of, with_bodies
+from reconciler.reconcile.observe import Depth, observe, past, past_of, with_bodies
 from reconciler.values.digest import Digest
 from reconciler.values.names import RESERVED_PREFIX
 
 
-def survey(
+def survey(  # noqa: PLR0913  # one argument a question
     registry: Registry,
     desired: Sequence[Desired],
     names: Iterable[str],
     executor: Executor,
+    *,
+    state: State | None = None,
+    depth: Depth = Depth.ENTRIES,
 ) -> Observed:
-    """Observe what is declared and what else is named; look closer where something changed."""
+    """Observe what is declared and what else is named; look closer where something changed.
+
+    ``state`` is the manager's: it tells where ``current`` went back, see :func:`observe`.
+    """
     wanted = {item.name: item for item in desired}
     every = sorted({*wanted, *names})
-    found = dict(executor.map(lambda name: observe(registry, name), every))
+    found = dict(
+        executor.map(lambda name: observe(registry, name, depth=depth, witness=witness_of(state, name)), every)
+    )
     by_request = _definitions(found)
     closer = {
         name: _look_closer(registry, wanted[name], observation, by_request)
@@ -30,6 +39,12 @@ def survey(
         if name in wanted and _differs(wanted[name], observation)
     }
     return Observed(registry=registry.address, environments={**found, **closer})
+
+
+def witness_of(state: State | None, name: str) -> Witness | None:
+    """Say what a manager's state knows of an environment, none where it knows nothing."""
+    record = state.records.get(name) if state is not None else None
+    return None if state is None or record is None else Witness(manager=state.manager, record=record)
 
 
 def known_names(registry: Registry, recorded: Iterable[str]) -> tuple[str, ...]:

@@ -17,8 +17,15 @@ from pathlib import Path
 
 from reconciler.errors import CorruptError, NotFoundError
 from reconciler.oci.descriptor import Content, Descriptor
-from reconciler.registries.checks import check_repository, check_tag, is_repository, manifest_of, refuse_dangling
-from reconciler.registries.opened import OpenedLayout, make_layout, open_layout
+from reconciler.registries.checks import (
+    STATE,
+    check_repository,
+    check_tag,
+    is_repository,
+    manifest_of,
+    refuse_dangling,
+)
+from reconciler.registries.opened import OpenedLayout, make_layout, open_layout, remove
 from reconciler.store.content import ContentStore, holds
 from reconciler.store.durable import disk_errors, sweep, write_file
 from reconciler.store.locks import locked
@@ -151,13 +158,19 @@ class LayoutRegistry:
             return
         with self._index_lock(repository):
             if not self._is_whole(repository):
+                remove(self._folder / repository)
                 make_layout(self._folder / repository)
 
     def _is_whole(self, repository: str) -> bool:
-        with self._open(repository) as layout:
-            if layout is not None:
-                layout.index()
-            return layout is not None
+        try:
+            with self._open(repository) as layout:
+                if layout is not None:
+                    layout.index()
+                return layout is not None
+        except CorruptError:
+            if repository != STATE:
+                raise
+            return False  # losing the state loses nothing, so that it alone is made anew
 
     def _put(self, repository: str, content: Content) -> None:
         path = self._folder / repository / "blobs" / "sha256" / content.digest.hex

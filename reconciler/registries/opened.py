@@ -108,12 +108,27 @@ def _open_top(path: Path, opened: list[int]) -> bool:
 def make_layout(path: Path) -> None:
     """Make an empty layout, there as a whole or not at all; for the holder of its lock alone. Else a StoreError."""
     unfinished = path.parent / f".new-{path.name}"
-    with disk_errors(unfinished, "remove"), suppress(FileNotFoundError):
-        shutil.rmtree(unfinished)
+    remove(unfinished)
     make_folders(unfinished / "blobs" / "sha256")
     write_file(unfinished / "oci-layout", LAYOUT)
     write_file(unfinished / "index.json", empty_index().to_bytes())
     rename_folder(unfinished, path)
+
+
+def remove(path: Path) -> None:
+    """Remove a folder, or whatever has its name, where there is something; links are not followed. Else a StoreError.
+
+    A folder loses its name first, so that it is never there in part.
+    """
+    with disk_errors(path, "remove"), suppress(FileNotFoundError):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink()
+            return
+        doomed = path.parent / f".old-{path.name.lstrip('.')}"
+        if doomed.exists():
+            shutil.rmtree(doomed)
+        path.rename(doomed)
+        shutil.rmtree(doomed)
 
 
 class _Believing:
