@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli import options
+from reconciler.cli.exit import complain
 from reconciler.cli.wiring import Workspace, open_workspace, require, select
 from reconciler.errors import ManifestError, ReconcilerError, UsageError
 from reconciler.manifest.problem import Problem
@@ -27,6 +28,7 @@ def validate_command(files: tuple[str, ...], directory: str | None, at: str | No
     FILES are manifests, relative to the current folder; without any, all of the repository are checked.
     """
     from reconciler.reports import json, problems  # noqa: PLC0415  # start-up
+    from reconciler.reports.problems import count_text  # noqa: PLC0415  # the same
 
     declared = _declared(open_workspace(directory=directory, at=at), files)
     if form == "json":
@@ -35,6 +37,8 @@ def validate_command(files: tuple[str, ...], directory: str | None, at: str | No
         for line in (problems.to_text if form == "text" else problems.to_annotations)(declared.problems):
             click.echo(line)
     if declared.errors:
+        if form == "text":
+            complain(count_text(declared.errors))
         return ManifestError.exit_code
     if form == "text":
         valid = "1 manifest is valid" if declared.files == 1 else f"{declared.files} manifests are valid"

@@ -60,14 +60,12 @@ def say(error: ReconcilerError) -> None:
 
 def _list(error: ManifestError) -> None:
     """Say every problem at its place, and how many there are as the last line."""
-    from reconciler.reports.problems import to_text  # noqa: PLC0415  # only these errors pay
-    from reconciler.reports.wording import counted  # noqa: PLC0415  # the same
+    from reconciler.reports.problems import count_text, to_text  # noqa: PLC0415  # only these errors pay
 
-    found = {problem for problem in error.problems if isinstance(problem, Problem)}
+    found = [problem for problem in error.problems if isinstance(problem, Problem)]
     for line in to_text(found):
         print(line, file=sys.stderr)
-    files = {problem.location.path for problem in found}
-    complain(f"{counted(len(found), 'problem')} in {counted(len(files), 'file')}, nothing was done")
+    complain(f"{count_text(found)}, nothing was done")
 
 
 def complain(message: str) -> None:

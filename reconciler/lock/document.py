@@ -21,7 +21,7 @@ from reconciler.values.platform import Platform
 MAX_BYTES = 16 << 20
 MAX_PACKAGES = 20_000
 _BLANK = " \t\r\n"
-_HINT = "locks are written by `reconciler lock`; write it again"
+_HINT = "delete it, then run `reconciler lock`, which writes it"
 
 
 class _FieldError(ValueError):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from reconciler.manifest.problem import Problem
+from reconciler.reports.wording import counted
 from reconciler.values.canonical import Json
 
 FORMAT_VERSION = 1
@@ -50,6 +51,13 @@ def to_json(problems: Iterable[Problem]) -> Json:
 def to_annotations(problems: Iterable[Problem]) -> tuple[str, ...]:
     """Write workflow commands, a line each (GitHub, "Workflow commands": ``error`` and ``warning``)."""
     return tuple(_annotation(problem) for problem in sorted(set(problems)))
+
+
+def count_text(problems: Iterable[Problem]) -> str:
+    """Say how many problems there are, in how many files."""
+    found = set(problems)
+    files = {problem.location.path for problem in found}
+    return f"{counted(len(found), 'problem')} in {counted(len(files), 'file')}"
 
 
 def _line(problem: Problem) -> str:
