@@ -52,6 +52,9 @@ def run(argv: Sequence[str], *, folder: Path, environ: Mapping[str, str], limit_
         raise BuildError(f"{argv[0]} was stopped after {limit_s:g} s") from error
     finally:
         _end(child)
+        for stream in (child.stdout, child.stderr):  # one that took too long was not read to its end
+            if stream is not None:
+                stream.close()
     if _stopping.is_set():
         raise InterruptedByUserError("interrupted")
     status = child.returncode

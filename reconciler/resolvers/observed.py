@@ -19,21 +19,33 @@ from reconciler.ports import Resolution, Resolved
 from reconciler.values.location import Location
 from reconciler.values.pep import normalise
 
-_LIMIT_S = 60
-# -I keeps the folder, the user's own packages and PYTHON* variables out of what is found.
+_LIMIT_S = 60.0
+_HINT = "name a Python of version 3.8 or newer in python.interpreter_path"
+_MAX_ANSWER = 16 << 20
+_ANSWER = "answer.json"
+# -I keeps the folder, the user's own packages and PYTHON* variables out of what is found. The answer goes to a file,
+# because what starts with an interpreter (a .pth file, sitecustomize) may print. The first distribution of a name
+# is the one that is imported.
 _PROBE = """
-import json, platform, sys, sysconfig
+import json, platform, sys
 from importlib import metadata
 name = sys.implementation.name
-found = {d.metadata["Name"]: d.version for d in metadata.distributions() if d.metadata["Name"]}
+found = {}
+for one in metadata.distributions():
+    try:
+        found.setdefault(one.metadata["Name"], one.version)
+    except Exception:
+        pass
 tag = "cp" if name == "cpython" else name
-print(json.dumps({
+answer = {
     "implementation": name,
     "version": platform.python_version(),
-    "abi": "%s%d%d%s" % (tag, *sys.version_info[:2], getattr(sys, "abiflags", "")),
+    "abi": "%s%d%d%s" % (tag, sys.version_info[0], sys.version_info[1], getattr(sys, "abiflags", "")),
     "libc": ["macos", platform.mac_ver()[0]] if sys.platform == "darwin" else list(platform.libc_ver()),
-    "packages": found,
-}))
+    "packages": {key: value for key, value in found.items() if key and value},
+}
+with open(sys.argv[1], "w") as file:
+    json.dump(answer, file)
 """
 
 
@@ -45,6 +57,7 @@ class ObservedResolver:
     """
 
     environ: Mapping[str, str] = field(repr=False)
+    limit_s: float = _LIMIT_S
 
     def resolve(self, resolution: Resolution) -> Resolved:
         """Ask the interpreter what it is and has."""
@@ -60,24 +73,29 @@ class ObservedResolver:
                 hint=f"write platforms: [{platform}]",
             )
         lock = self._observe(desired, where)
+        _check_version(desired, lock.interpreter.version)
         return Resolved(lock=Lock(inputs=desired.inputs, platforms={platform: lock}))
 
     def _observe(self, desired: Desired, where: Location) -> PlatformLock:
         interpreter = _find(desired.manifest.python.interpreter_path, where)
         kept = {name: value for name, value in self.environ.items() if name in {"HOME", "LANG", "PATH"}}
-        with tempfile.TemporaryDirectory(prefix="reconciler-probe-") as folder:
-            argv = [str(interpreter), "-I", "-B", "-c", _PROBE]
-            done = process.run(argv, folder=Path(folder), environ=kept, limit_s=_LIMIT_S)
-        try:
-            if done.status == 0:
-                return parse_observation(done.stdout)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            pass
+        with tempfile.TemporaryDirectory(prefix="reconciler-probe-") as name:
+            folder = Path(name)
+            argv = [str(interpreter), "-I", "-B", "-c", _PROBE, str(folder / _ANSWER)]
+            try:
+                done = process.run(argv, folder=folder, environ=kept, limit_s=self.limit_s)
+            except ResolveError as error:
+                raise ResolveError(error.message, where=where, hint=_HINT) from error
+            try:
+                with (folder / _ANSWER).open("rb") as file:
+                    return parse_observation(file.read(_MAX_ANSWER).decode())
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                said = done.stderr.strip()[:2000]
         raise ResolveError(
             f"the interpreter {os.fspath(interpreter)!a} does not tell what it has",
             where=where,
-            hint="name a Python of version 3.8 or newer in python.interpreter_path",
-            detail=done.stderr.strip()[:2000] or None,
+            hint=_HINT,
+            detail=said or None,
         )
 
 
@@ -109,6 +127,18 @@ def _checked(kind: str, text: str) -> str:
     if reason is not None:
         raise ValueError(reason)
     return text
+
+
+def _check_version(desired: Desired, found: str) -> None:
+    """Hold an interpreter to the version that the manifest writes; the default asks for none."""
+    wanted = desired.manifest.python.version
+    if "python.version" not in desired.manifest.lines or f"{found}.".startswith(f"{wanted}."):
+        return
+    raise ResolveError(
+        f"the interpreter is Python {found}, and the manifest says {wanted}",
+        where=desired.manifest.locate("python.version"),
+        hint=f"write version: {'.'.join(found.split('.')[:2])}, or name another python.interpreter_path",
+    )
 
 
 def _find(path: str | None, where: Location) -> Path:
