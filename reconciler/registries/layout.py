@@ -42,6 +42,7 @@ class LayoutRegistry:
         self, folder: Path, *, store: ContentStore, address: str | None = None, wait_s: float | None = _WAIT_S
     ) -> None:
         self._folder = folder
+        self._paths: dict[str, Path] = {}
         self._store = store
         self._wait_s = wait_s
         self._swept = False
@@ -144,8 +145,11 @@ class LayoutRegistry:
             yield
 
     def _open(self, repository: str) -> AbstractContextManager[OpenedLayout | None]:
-        check_repository(repository)
-        return open_layout(self._folder / repository)
+        path = self._paths.get(repository)
+        if path is None:
+            check_repository(repository)
+            path = self._paths[repository] = self._folder / repository
+        return open_layout(path)
 
     @contextmanager
     def _index_lock(self, repository: str) -> Iterator[None]:

@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -73,36 +73,50 @@ class OpenedLayout:
 
     def size(self, digest: Digest) -> int | None:
         """Tell the size of a blob, none where it is not there."""
-        with disk_errors(self.path / "blobs" / "sha256" / digest.hex, "read"):
-            return size_of(digest.hex, parent=self.blobs)
-
-
-@contextmanager
-def open_layout(path: Path) -> Iterator[OpenedLayout | None]:
-    """Open the layout at ``path``; none where nothing at all is there, a CorruptError where it is no layout."""
-    opened: list[int] = []
-    try:
-        if not _open_top(path, opened):
-            yield None
-            return
-        for name, at in (("blobs", "blobs"), ("sha256", "blobs/sha256")):
-            with _Believing(path, at):
-                opened.append(os.open(name, FOLDER_FLAGS, dir_fd=opened[-1]))
-        yield OpenedLayout(path=path, folder=opened[0], blobs=opened[-1])
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
-
-
-def _open_top(path: Path, opened: list[int]) -> bool:
-    with _Believing(path, ""):
         try:
-            opened.append(os.open(path, FOLDER_FLAGS))
-        except FileNotFoundError:
-            if path.parent.is_symlink() and not path.parent.exists():
-                raise
-            return False
-    return True
+            return size_of(digest.hex, parent=self.blobs)
+        except OSError as error:
+            raise store_error(error, self.path / "blobs" / "sha256" / digest.hex, "read") from error
+
+
+class open_layout:  # noqa: N801  # it is used as a function, and a generator costs more than the calls inside
+    """Open the layout at ``path``; none where nothing at all is there, a CorruptError where it is no layout."""
+
+    __slots__ = ("_opened", "_path")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened: list[int] = []
+
+    def __enter__(self) -> OpenedLayout | None:
+        try:
+            return self._open()
+        except BaseException:
+            self._close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _open(self) -> OpenedLayout | None:
+        opened, path = self._opened, self._path
+        with _Believing(path, ""):
+            try:
+                opened.append(os.open(path, FOLDER_FLAGS))
+            except FileNotFoundError:
+                if path.parent.is_symlink() and not path.parent.exists():
+                    raise
+                return None
+        with _Believing(path, "blobs"):
+            opened.append(os.open("blobs", FOLDER_FLAGS, dir_fd=opened[-1]))
+        with _Believing(path, "blobs/sha256"):
+            opened.append(os.open("sha256", FOLDER_FLAGS, dir_fd=opened[-1]))
+        return OpenedLayout(path=path, folder=opened[0], blobs=opened[-1])
+
+    def _close(self) -> None:
+        for descriptor in self._opened:
+            os.close(descriptor)
+        self._opened.clear()
 
 
 def make_layout(path: Path) -> None:
