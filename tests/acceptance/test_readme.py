@@ -44,7 +44,7 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
-    """A command, and what it prints; none where the document does not say."""
+    """A command, and what it prints on standard output; none where the document does not say."""
 
     command: str
     printed: tuple[str, ...] | None = None
@@ -171,8 +171,7 @@ def test_every_example_runs_and_prints_what_is_shown(repository: Repository) -> 
         told = place + 1 < len(ran) and ran[place + 1].command == "echo $?"
         assert told or code == 0, f"exit {code}\n{said}"
         if example.printed is not None:
-            printed = done.stdout + (done.stderr if code else "")
-            assert re.fullmatch(pattern(example.printed), shape(printed)), said
+            assert re.fullmatch(pattern(example.printed), shape(done.stdout)), said
 
 
 def test_an_output_that_differs_in_a_word_or_a_line_is_seen() -> None:
