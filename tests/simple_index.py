@@ -37,10 +37,13 @@ class SimpleIndex:
         """Add a wheel; ``link`` are attributes of its link: ``requires_python``, ``yanked``."""
         return self._link(name, write_wheel(self.root / "files", name, version, requires=requires), link)
 
-    def sdist(self, name: str, version: str, setup: str = "", *, backend: bool = False, **link: str) -> Path:
-        """Add a source distribution; with ``backend`` it brings what builds it, and needs no index for that."""
-        write = write_buildable if backend else write_sdist
-        return self._link(name, write(self.root / "files", name, version, setup=setup), link)
+    def sdist(self, name: str, version: str, setup: str = "", **link: str) -> Path:
+        """Add a source distribution, which needs setuptools to be built."""
+        return self._link(name, write_sdist(self.root / "files", name, version, setup=setup), link)
+
+    def buildable(self, name: str, version: str, setup: str = "", **link: str) -> Path:
+        """Add a source distribution that brings what builds it."""
+        return self._link(name, write_buildable(self.root / "files", name, version, setup=setup), link)
 
     def _link(self, name: str, path: Path, link: Mapping[str, str]) -> Path:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -90,8 +90,9 @@ def refuse_trapped(trapped: Sequence[Trapped], desired: Desired, target: Target)
         detail="\n".join(
             f"{locate(desired, item.outdated.name)}: {item.outdated.name} {item.outdated.chosen} instead of "
             f"{item.outdated.newest}: {_reason(item)}"
-            for item in trapped
-        ),
+            for item in trapped[1:]
+        )
+        or None,
     )
 
 

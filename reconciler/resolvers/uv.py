@@ -16,7 +16,7 @@ from reconciler.manifest.desired import Desired
 from reconciler.ports import Resolution, Resolved
 from reconciler.resolvers.explanation import failure, locate
 from reconciler.resolvers.newest import by_name, find_outdated, find_trapped, refuse_trapped
-from reconciler.resolvers.notes import notes_on
+from reconciler.resolvers.notes import notes_on, unneeded
 from reconciler.resolvers.origin import EMITTED, Indexes, Origin, bare, origin_of, parse_indexes
 from reconciler.resolvers.preference import settle
 from reconciler.resolvers.pylock import FORMAT, OUTPUT, Pin, parse_pylock, to_preference
@@ -55,8 +55,8 @@ class UvResolver:
         with ThreadPoolExecutor(max(1, len(targets))) as pool:
             solved = list(pool.map(solver.solve, targets))
         platforms = {target.platform: lock for target, (lock, _) in zip(targets, solved, strict=True)}
-        notes = tuple(dict.fromkeys(note for _, found in solved for note in found))
-        return Resolved(lock=Lock(inputs=desired.inputs, platforms=platforms), notes=notes)
+        notes = [*(note for _, found in solved for note in found), *unneeded(question, platforms.values())]
+        return Resolved(lock=Lock(inputs=desired.inputs, platforms=platforms), notes=tuple(dict.fromkeys(notes)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -222,7 +222,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     index.wheel("alpha", "2", **{"upload-time": "2022-01-01T00:00:00Z"})
     index.wheel("inner", "1")
     team.wheel("inner", "9")
-    index.sdist("gamma", "1", backend=True)
+    index.buildable("gamma", "1")
     root = tmp_path / "repository"
     (root / "app").mkdir(parents=True)
     (root / "environments").mkdir()

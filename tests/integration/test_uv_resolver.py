@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from itertools import permutations
 from pathlib import Path
 
@@ -12,11 +13,14 @@ import pytest
 from reconciler.errors import ResolveError, UnavailableError
 from reconciler.lock.difference import differences
 from reconciler.lock.document import parse_lock, to_document
+from reconciler.lock.model import Package
 from reconciler.ports import Resolution, Resolved
 from reconciler.resolvers.uv import UvResolver
+from reconciler.values.pep import Wheel
 from reconciler.values.platform import Platform
 from tests.conftest import Required
 from tests.reached import desired
+from tests.servers import serving
 from tests.simple_index import SimpleIndex, chosen, manifest
 
 
@@ -232,6 +236,75 @@ def test_an_alias_without_an_address_names_the_three_places_to_bind_it(index: Si
         index.resolve("alpha", indexes=("team-pypi",))
 
 
+@pytest.mark.parametrize("python", [{"sources": {"alhpa": "team"}}, {"build_from_source": ("alhpa",)}])
+def test_a_name_that_nothing_needs_is_said(index: SimpleIndex, python: Mapping[str, object]) -> None:
+    index.wheel("alpha", "1")
+    resolved = index.resolve("alpha", environ=index.environ(RECONCILER_INDEX_TEAM=index.address), **python)
+    assert [note for note in resolved.notes if "alhpa" in note and next(iter(python)) in note]
+
+
+# -- what limits a solution --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dated(index: SimpleIndex) -> Iterator[dict[str, str]]:
+    """Serve releases of three years, as an index that tells when each was uploaded."""
+    for year in ("2020", "2021", "2022"):
+        index.wheel("alpha", f"{year}.1", **{"upload-time": f"{year}-06-30T12:00:00Z"})
+        index.wheel("beta", f"{year}.1", **{"upload-time": f"{year}-06-30T12:00:00Z"})
+    index.sdist("alpha", "2023.1", **{"upload-time": "2023-06-30T12:00:00Z"})
+    with serving(index.reply) as server:
+        yield index.environ(PIP_INDEX_URL=f"{server.address}/simple")
+
+
+@pytest.mark.parametrize(
+    ("date", "version"),
+    [
+        ("2022-06-30", "2022.1"),  # a date holds to its end, in UTC
+        ("2022-06-29", "2021.1"),
+        ("2022-06-30T12:00:01Z", "2022.1"),
+        ("2022-06-30T11:59:59Z", "2021.1"),
+        ("2020-12-31", "2020.1"),
+    ],
+)
+def test_what_was_uploaded_later_does_not_exist(
+    index: SimpleIndex, dated: dict[str, str], date: str, version: str
+) -> None:
+    for zone in ("UTC", "Pacific/Kiritimati", "Pacific/Niue"):
+        environ = {**dated, "TZ": zone}
+        assert chosen(index.resolve("alpha", environ=environ, exclude_newer=date)) == {"alpha": version}
+
+
+def test_a_source_that_was_uploaded_later_is_no_trap(index: SimpleIndex, dated: dict[str, str]) -> None:
+    with pytest.raises(ResolveError, match=r"alpha 2022\.1 would be taken on linux/amd64 instead of 2023\.1"):
+        index.resolve("alpha", environ=dated)
+    assert chosen(index.resolve("alpha", environ=dated, exclude_newer="2023-06-29")) == {"alpha": "2022.1"}
+
+
+def test_a_date_before_every_release_is_said(index: SimpleIndex, dated: dict[str, str]) -> None:
+    with pytest.raises(ResolveError, match="alpha"):
+        index.resolve("alpha", environ=dated, exclude_newer="2019-01-01")
+
+
+def test_a_constraint_brings_nothing_and_limits_what_others_bring(index: SimpleIndex) -> None:
+    index.wheel("model", "1", ["numeric"])
+    index.wheel("unused", "1")
+    for version in ("1", "2"):
+        index.wheel("numeric", version)
+    assert chosen(index.resolve("model", constraints=("numeric<2", "unused<2"))) == {"model": "1", "numeric": "1"}
+
+
+def test_an_override_stands_for_what_everything_else_asks(index: SimpleIndex) -> None:
+    index.wheel("model", "1", ["numeric<2"])
+    index.wheel("other", "1", ["numeric>=3"])
+    for version in ("1", "2", "3"):
+        index.wheel("numeric", version)
+    with pytest.raises(ResolveError):
+        index.resolve("model", "other")
+    found = index.resolve("model", "other", overrides=("numeric==2",))
+    assert chosen(found) == {"model": "1", "numeric": "2", "other": "1"}
+
+
 # -- what can't be solved ---------------------------------------------------------------------------------------
 
 
@@ -268,6 +341,46 @@ def test_an_index_that_does_not_answer_is_named_by_its_alias(index: SimpleIndex)
 
 
 # -- the machine's own index ------------------------------------------------------------------------------------
+
+
+PLATFORMS = {"linux/amd64": "x86_64", "linux/arm64": "aarch64", "darwin/arm64": "arm64"}
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.12", "3.13"])
+def test_a_lock_for_machines_that_are_not_this_one_holds_their_files(required: Required, version: str) -> None:
+    required.index()
+    platforms = tuple(Platform.parse(name) for name in PLATFORMS)
+    wanted = desired(manifest("numpy", "pandas", "scikit-learn", version=version, platforms=platforms))
+    lock = UvResolver(environ=dict(os.environ)).resolve(Resolution(desired=wanted)).lock
+    assert {str(platform) for platform in lock.platforms} == set(PLATFORMS)
+    abi = "cp" + version.replace(".", "")
+    for platform, one in lock.platforms.items():
+        assert {"numpy", "pandas", "scikit-learn", "scipy"} <= {package.name for package in one.packages}
+        for package in one.packages:
+            check_file(package, abi, str(platform))
+    assert parse_lock(to_document(lock), "training.lock.json") == lock
+    # One release everywhere, as far as this index has its wheels for all of them.
+    assert (
+        len({tuple((package.name, package.version) for package in one.packages) for one in lock.platforms.values()})
+        == 1
+    )
+
+
+def check_file(package: Package, abi: str, platform: str) -> None:
+    """A file is of that Python and of that platform, and no newer C library is asked for than the lock says."""
+    tags = Wheel.parse(package.file).tags
+    if all(tag.platform == "any" for tag in tags):
+        assert {tag.interpreter for tag in tags} & {"py3", "py39", abi}
+        return
+    assert all(tag.abi in {abi, "abi3"} for tag in tags), package.file
+    assert all(tag.platform.endswith((PLATFORMS[platform], "universal2")) for tag in tags), package.file
+    assert all(tag.platform.startswith("macosx" if platform.startswith("darwin") else "manylinux") for tag in tags)
+    lowest = min(
+        tuple(int(part) for part in re.findall(r"_(\d+)_(\d+)_", tag.platform)[0])
+        for tag in tags
+        if re.search(r"_\d+_\d+_", tag.platform)
+    )
+    assert lowest <= ((13, 0) if platform.startswith("darwin") else (2, 28))
 
 
 @pytest.mark.parametrize(
