@@ -11,7 +11,7 @@ from pathlib import Path
 from reconciler.clients import child
 from reconciler.clients.aliases import bind
 from reconciler.clients.indexes import read_index_settings
-from reconciler.clients.uv import Uv, find_uv
+from reconciler.clients.uv import Uv, find_uv, switches
 from reconciler.errors import BuildError, ReconcilerError, ResolveError, StoreError, UnavailableError
 
 _OF_THE_MACHINE = ("UV_PYTHON_INSTALL_DIR", "UV_LINK_MODE")
@@ -38,12 +38,11 @@ def run_uv(uv: Uv, arguments: Sequence[str], *, variables: Mapping[str, str] | N
         binary = find_uv()
     except ResolveError as error:
         raise BuildError(error.message, hint=error.hint) from error
+    environ = {**uv.variables(), **own, **(variables or {})}
+    # Only what installs knows the option; what makes an environment asks no index.
+    options = switches(environ) if "pip" in arguments else ()
     with tempfile.TemporaryDirectory(prefix="reconciler-uv-") as folder:
-        return child.run(
-            [binary, *uv.configuration(), *arguments],
-            folder=Path(folder),
-            environ={**uv.variables(), **own, **(variables or {})},
-        )
+        return child.run([binary, *uv.configuration(), *arguments, *options], folder=Path(folder), environ=environ)
 
 
 def index_variables(uv: Uv, aliases: Iterable[str], configured: Mapping[str, str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from reconciler.clients import process
 from reconciler.errors import ResolveError
 
 LIMIT_S = 1800
+_TRUE = frozenset(["1", "true", "yes", "on", "y", "t"])
 _finding = threading.Lock()
 _WHERE_AND_HOW = (
     "HOME USER LOGNAME LANG LC_ALL TMPDIR XDG_CACHE_HOME XDG_CONFIG_HOME XDG_CONFIG_DIRS XDG_DATA_HOME NETRC "
@@ -63,11 +64,12 @@ class Uv:
             folder = Path(name).resolve()
             for file, text in files.items():
                 (folder / file).write_text(text, encoding="utf-8")
-            argv = [find_uv(), "pip", "compile", "--quiet", *self.configuration(), *_fixed(), *arguments]
+            environ = {**self.variables(), **variables}
+            argv = [find_uv(), "pip", "compile", "--quiet", *self.configuration(), *_fixed(), *switches(environ)]
             done = process.run(
-                [*argv, "--output-file", output],
+                [*argv, *arguments, "--output-file", output],
                 folder=folder,
-                environ={**self.variables(), **variables},
+                environ=environ,
                 limit_s=LIMIT_S,
             )
             made = folder / output
@@ -93,6 +95,14 @@ class Uv:
             return ()
         files = configuration_files(self.environ)
         return ("--config-file", str(files[-1])) if files else ("--no-config",)
+
+
+def switches(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Give the options that have to stand for variables: uv has none for ``--no-index``, and pip has PIP_NO_INDEX.
+
+    Without it, a machine that is told to ask no index would ask the public one.
+    """
+    return ("--no-index",) if environ.get("UV_NO_INDEX", "").lower() in _TRUE else ()
 
 
 def find_uv() -> str:
