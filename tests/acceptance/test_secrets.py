@@ -11,7 +11,7 @@ from tests.acceptance.refusals import Case, call, copy
 from tests.conftest import Required
 from tests.repository import Repository
 
-SECRET = "hunter2-Zx9"
+SECRET = "hunter2-Zx9"  # noqa: S105  # made up
 """Stands wherever a secret can be; nothing else is spelled like it."""
 AROUND = {
     "API_TOKEN": SECRET,
@@ -108,7 +108,7 @@ COMMANDS = (
 @pytest.mark.parametrize("edited", [False, True], ids=["as registered", "edited"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_secret_of_the_machine_is_printed_and_kept_nowhere(
-    command: str, edited: bool, template: Repository, tmp_path: Path
+    command: str, *, edited: bool, template: Repository, tmp_path: Path
 ) -> None:
     repository = copy(template, tmp_path / "clone")
     if edited:
@@ -200,7 +200,7 @@ def test_a_secret_that_was_written_down_is_refused_and_not_repeated(place: str, 
 )
 @pytest.mark.parametrize("option", [True, False], ids=["option", "variable"])
 def test_a_registry_with_a_password_is_refused_without_it(
-    command: str, option: bool, template: Repository, tmp_path: Path
+    command: str, *, option: bool, template: Repository, tmp_path: Path
 ) -> None:
     repository = copy(template, tmp_path / "clone")
     words = tuple(command.split())
