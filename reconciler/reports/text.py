@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reconciler.lock.difference import PackageChange
 from reconciler.plan.change import Action, Change, Plan, Step
@@ -34,6 +34,7 @@ _COLOURS = {
 }
 _CHANGE_COLOURS = {"+": "green", "-": "red", "~": "yellow", "!": "magenta"}
 _MAX_NAME = 40
+_WIDEST = 140
 _MAX_CHANGES = 20
 _MAX_PACKAGES = 10
 _RESOLVES = frozenset({Action.CREATE, Action.REBUILD, Action.REBASE})
@@ -43,9 +44,10 @@ def plan_text(plan: Plan, style: Style = PLAIN, *, command: str = "plan") -> str
     """Write a plan: a heading, what changes with its differences, notes, and the summary as the last line."""
     shown = [step for step in plan.steps if style.verbose or step.action is not Action.UNCHANGED]
     names = min(max((cells(inert(step.name)) for step in shown), default=0), _MAX_NAME)
+    column = _column(shown, style)
     lines = [style.paint(_heading(plan, command), "bold"), ""]
     for step in shown:
-        lines.extend(_step(step, names, style))
+        lines.extend(_step(step, names, column, style))
     if shown:
         lines.append("")
     lines.extend(f"note: {inert(note)}" for note in plan.notes)
@@ -59,18 +61,24 @@ def _heading(plan: Plan, command: str) -> str:
     return f"reconciler {command} · registry {inert(plan.registry, 60)} · {where}"
 
 
-def _step(step: Step, names: int, style: Style) -> Iterator[str]:
+def _column(steps: Sequence[Step], style: Style) -> int:
+    """Say in which column places stand: as far right as the longest allows, and never so far that the eye is lost."""
+    places = [place_text(step.location) for step in steps]
+    return min(style.width, _WIDEST) - min(max(map(cells, places), default=0), style.width // 2)
+
+
+def _step(step: Step, names: int, column: int, style: Style) -> Iterator[str]:
     colour = _COLOURS[step.action]
     head = f"  {SYMBOLS[step.action]} {pad(cut(inert(step.name), names), names)}  {step.action.value:9}  "
-    below = cells(head) + cells(inert(step.note)) > style.width - 36
+    below = bool(step.note) and cells(head) + cells(inert(step.note)) > column - 2
     reason = reasons(step) if below else why(step)
-    yield style.paint(_placed(f"{head}{reason}", step.location, style), colour)
+    yield style.paint(_placed(f"{head}{reason}", step.location, column), colour)
     if below:
         yield style.paint(f"      {inert(step.note)}", colour)
     limit = None if style.verbose else _MAX_CHANGES
     details = step.changes if any(change.path for change in step.changes) else ()
     for change in details[:limit]:
-        yield _change(change, style)
+        yield _change(change, column, style)
     if limit is not None and len(details) > limit:
         yield f"      … {counted(len(details) - limit, 'more change')}"
     if step.packages:
@@ -79,10 +87,10 @@ def _step(step: Step, names: int, style: Style) -> Iterator[str]:
         yield style.paint("      packages resolve at apply", "dim")
 
 
-def _change(change: Change, style: Style) -> str:
+def _change(change: Change, column: int, style: Style) -> str:
     symbol = change_symbol(change)
     text = f"{symbol} {pad(inert(change.path, 48), 24)}  {change_text(change, max(2 * style.width // 5, 20))}"
-    return style.paint(_placed(f"      {text}", change.location, style), _CHANGE_COLOURS[symbol])
+    return style.paint(_placed(f"      {text}", change.location, column), _CHANGE_COLOURS[symbol])
 
 
 def _packages(packages: tuple[PackageChange, ...], style: Style) -> str:
@@ -93,7 +101,7 @@ def _packages(packages: tuple[PackageChange, ...], style: Style) -> str:
     return f"      packages: {packages_summary(packages)}: {text}  … {len(packages) - limit} more"
 
 
-def _placed(text: str, location: Location | None, style: Style) -> str:
+def _placed(text: str, location: Location | None, column: int) -> str:
     """Put a place at the right: in one column where there is room, else two spaces after the text."""
     place = place_text(location)
-    return f"{pad(text, style.width - 36)}  {place}" if place else text.rstrip()
+    return f"{pad(text, column - 2)}  {place}" if place else text.rstrip()
