@@ -41,9 +41,10 @@ class SimpleIndex:
         """Add a source distribution, which needs setuptools to be built."""
         return self._link(name, write_sdist(self.root / "files", name, version, setup=setup), link)
 
-    def buildable(self, name: str, version: str, setup: str = "", **link: str) -> Path:
+    def buildable(self, name: str, version: str, setup: str = "", build_requires: Sequence[str] = ()) -> Path:
         """Add a source distribution that brings what builds it."""
-        return self._link(name, write_buildable(self.root / "files", name, version, setup=setup), link)
+        path = write_buildable(self.root / "files", name, version, setup=setup, build_requires=build_requires)
+        return self._link(name, path, {})
 
     def _link(self, name: str, path: Path, link: Mapping[str, str]) -> Path:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()

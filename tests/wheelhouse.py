@@ -64,7 +64,9 @@ def build_wheel(folder, settings=None, metadata=None):
 """
 
 
-def write_buildable(folder: Path, name: str, version: str, *, setup: str = "") -> Path:
+def write_buildable(
+    folder: Path, name: str, version: str, *, setup: str = "", build_requires: Sequence[str] = ()
+) -> Path:
     """Write ``NAME-VERSION.tar.gz`` with a build backend of its own (PEP 517), which runs ``setup`` first."""
     stem = f"{name.replace('-', '_')}-{version}"
     info = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
@@ -77,7 +79,8 @@ def write_buildable(folder: Path, name: str, version: str, *, setup: str = "") -
     inside[f"{stem}.dist-info/RECORD"] = "".join(f"{path},,\n" for path in (*inside, f"{stem}.dist-info/RECORD"))
     files = {
         f"{stem}/PKG-INFO": info,
-        f"{stem}/pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        f"{stem}/pyproject.toml": f"[build-system]\nrequires = {[*build_requires]!r}\n"
+        'build-backend = "backend"\nbackend-path = ["."]\n',
         f"{stem}/backend.py": _BACKEND.format(setup=setup, stem=stem, files=inside),
     }
     return _write_tar(folder / f"{stem}.tar.gz", files)

@@ -62,12 +62,11 @@ def _run(uv: Uv, arguments: list[str], what: str, variables: Mapping[str, str]) 
 
 
 def _aliases(lock: PlatformLock) -> set[str]:
-    sources = {package.source for package in lock.packages if package.source != MACHINE_INDEX}
-    return {source.partition(":")[2] for source in sources if source.startswith("index:")}
+    indexes = {package.index for package in lock.packages} - {None, MACHINE_INDEX}
+    return {str(index).partition(":")[2] for index in indexes}
 
 
 def _wheels_only(lock: PlatformLock) -> list[str]:
-    built = {package.name for package in lock.packages if is_built(package)}
-    if not built:
-        return ["--only-binary=:all:"]
-    return [f"--only-binary={package.name}" for package in lock.packages if package.name not in built]
+    """Allow what the lock names as built, and nothing that building it would bring."""
+    built = sorted(package.name for package in lock.packages if is_built(package))
+    return ["--only-binary=:all:", *(f"--no-binary={name}" for name in built)]

@@ -40,7 +40,9 @@ def is_source(text: str) -> bool:
         return _ALIAS.fullmatch(rest) is not None
     if kind == "built":
         file, _, digest = rest.partition("@sha256:")
-        return refusal("file", file) is None and _SHA256.fullmatch(digest) is not None
+        digest, separator, alias = digest.partition("@index:")
+        named = not separator or (_ALIAS.fullmatch(alias) is not None and alias != "default")
+        return refusal("file", file) is None and _SHA256.fullmatch(digest) is not None and named
     if kind == "git":
         address, _, commit = rest.rpartition("@")
         return _COMMIT.fullmatch(commit) is not None and _is_address(address)

@@ -20,7 +20,8 @@ class Package:
     """One file that is installed. ``size`` is in bytes.
 
     ``source`` is ``index:ALIAS``, ``channel:ALIAS``, ``url:ADDRESS`` (without credentials), ``git:ADDRESS@COMMIT``,
-    ``path:RELATIVE`` or ``built:FILE@sha256:…`` (a source distribution that was allowed, and its digest).
+    ``path:RELATIVE`` or ``built:FILE@sha256:…`` (a source distribution that was allowed, and its digest; with
+    ``@index:ALIAS`` behind it where it is not from the machine's own indexes).
     """
 
     name: str
@@ -29,6 +30,14 @@ class Package:
     size: int
     sha256: str
     source: str = MACHINE_INDEX
+
+    @property
+    def index(self) -> str | None:
+        """The index that the file is from (``index:ALIAS``); none where it is from none."""
+        if self.source.startswith("built:"):
+            _, separator, alias = self.source.partition("@index:")
+            return f"index:{alias}" if separator else MACHINE_INDEX
+        return self.source if self.source.startswith("index:") else None
 
     def to_json(self) -> dict[str, Json]:
         """Write the package as the lock and its schema spell it."""

@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.!+_-]{0,198}[A-Za-z0-9])?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ADDRESS = re.compile(r"https?://[!-~]+")
-_BUILT = re.compile(r"built:[!-~]+@sha256:([0-9a-f]{64})")
+_BUILT = re.compile(r"built:[!-~]+@sha256:([0-9a-f]{64})(?:@index:[a-z0-9._-]+)?")
 
 
 def to_requirements(packages: Iterable[Package]) -> bytes:

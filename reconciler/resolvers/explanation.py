@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterable
 
 from reconciler.errors import ReconcilerError, ResolveError, UnavailableError
 from reconciler.manifest.desired import Desired
@@ -28,14 +29,19 @@ def failure(said: str, *, desired: Desired, question: Question, target: Target, 
     if "No solution found" not in said and _NO_ANSWER.search(said):
         return _unavailable(said, alias)
     detail = to_detail(said)
-    mentioned = [name for name in question.names if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", detail)]
-    names = ", ".join(mentioned) if mentioned else "these packages"
+    named = sorted(mentioned(detail, question.names))
+    names = ", ".join(named) if named else "these packages"
     return ResolveError(
         f"no versions of {names} go together on {target.platform} with Python {target.interpreter.version}",
-        where=locate(desired, mentioned[0]) if mentioned else desired.manifest.locate("python"),
+        where=locate(desired, named[0]) if named else desired.manifest.locate("python"),
         hint=_hint(detail, question, source_only(said)),
         detail=detail,
     )
+
+
+def mentioned(said: str, names: Iterable[str]) -> set[str]:
+    """Give those of the packages that uv's text names."""
+    return {name for name in names if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", said)}
 
 
 def source_only(said: str) -> tuple[str, ...]:

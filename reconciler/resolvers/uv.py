@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from reconciler.clients.http import Http
 from reconciler.clients.indexes import read_index_settings
 from reconciler.clients.uv import Compiled, Uv
 from reconciler.errors import ReconcilerError, ResolveError
-from reconciler.lock.model import Lock, Package, PlatformLock
+from reconciler.lock.model import MACHINE_INDEX, Lock, Package, PlatformLock
 from reconciler.manifest.desired import Desired
 from reconciler.ports import Resolution, Resolved
-from reconciler.resolvers.explanation import failure, locate
+from reconciler.resolvers.explanation import failure, locate, mentioned
 from reconciler.resolvers.newest import by_name, find_outdated, find_trapped, refuse_trapped
 from reconciler.resolvers.notes import notes_on, unneeded
 from reconciler.resolvers.origin import EMITTED, Indexes, Origin, bare, origin_of, parse_indexes
@@ -96,21 +97,26 @@ class Solver:
         return self.uv.compile(arguments, files, output=output, variables=self.origin.variables)
 
     def _pins(self, target: Target) -> tuple[Question, tuple[Pin, ...]]:
-        """Solve; a package that must come from one source is required by name, since uv binds only those."""
-        question = self.question
-        pins = self._solve(question, target)
-        while indirect := {pin.name for pin in pins} & question.sources.keys() - set(question.names):
-            question = question.with_requirements(*sorted(indirect))
-            pins = self._solve(question, target)
-        return question, pins
+        """Solve; a package that must come from one source is required by name, since uv binds only those.
 
-    def _solve(self, question: Question, target: Target) -> tuple[Pin, ...]:
-        preference = self._preference(target)
-        answer = self.ask(question, target, preference)
-        if answer.status:
-            raise self._failure(answer, question, target)
-        pins = parse_pylock(answer.output)
-        return settle(pins, preference, question, lambda asked, versions: self.ask(asked, target, versions))
+        Where nothing was found, it may be for one of these: only its own source has it.
+        """
+        question, preference = self.question, self._preference(target)
+        while True:
+            answer = self.ask(question, target, preference)
+            pins = () if answer.status else parse_pylock(answer.output)
+            named = {pin.name for pin in pins} or mentioned(answer.said, question.sources)
+            indirect = named & question.sources.keys() - set(question.names)
+            if indirect:
+                question = question.with_requirements(*sorted(indirect))
+            elif answer.status:
+                raise self._failure(answer, question, target)
+            else:
+                asked = partial(self._ask_again, target)
+                return question, settle(pins, preference, question, asked)
+
+    def _ask_again(self, target: Target, question: Question, versions: Mapping[str, str]) -> Compiled:
+        return self.ask(question, target, versions)
 
     def _failure(self, answer: Compiled, question: Question, target: Target) -> ReconcilerError:
         alias = self.origin.alias_in(answer.said)
@@ -153,7 +159,8 @@ class Solver:
         if pin.kind == "url":
             source = f"url:{bare(pin.url)}"
         elif pin.kind == "sdist":
-            source = f"built:{pin.file}@sha256:{pin.sha256}"
+            found = "" if source == MACHINE_INDEX else f"@{source}"
+            source = f"built:{pin.file}@sha256:{pin.sha256}{found}"
         return Package(name=pin.name, version=pin.version, file=pin.file, size=size, sha256=pin.sha256, source=source)
 
     def _check_hash(self, pin: Pin) -> None:
