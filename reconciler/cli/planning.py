@@ -71,7 +71,7 @@ def policy_of(workspace: Workspace, wishes: Wishes) -> Policy:
         refresh=wishes.refresh,
         locked=wishes.locked or policies.require_lock,
         max_deletes=policies.max_deletes if wishes.max_deletes is None else wishes.max_deletes,
-        removal=policies.removal,
+        protected=frozenset(policies.protected),
         adopt=wishes.adopt,
     )
 
@@ -83,7 +83,8 @@ def compare(workspace: Workspace, base: str, wishes: Wishes) -> Derived:
     before = workspace.declared_by(source, config, manifest_paths(source, config.manifests))
     before.require_valid()
     policy = replace(policy_of(workspace, wishes), manager=workspace.manager)
-    observed = as_if_applied(before.desired, workspace.manager, f"commit {base}")
+    names = [item.name for item in workspace.desired]
+    observed = as_if_applied(before.desired, names, workspace.manager, f"commit {base}")
     return Derived(
         plan=plan(workspace.desired, observed, policy, workspace.revision),
         policy=policy,

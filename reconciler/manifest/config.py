@@ -26,10 +26,9 @@ Fields = Mapping[str, Json]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackageSource:
-    """``indexes`` and ``channels``: an address, and the name of the credential that it is read with."""
+    """``indexes`` and ``channels``: an address, without a credential."""
 
     url: str
-    credential: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,9 +46,7 @@ class Policies:
     """``policies``: what an apply may do."""
 
     max_deletes: int = 5
-    removal: str = "archive"
     protected: tuple[str, ...] = ()
-    allowed_hosts: tuple[str, ...] = ()
     require_lock: bool = False
 
 

@@ -33,7 +33,11 @@ def find_secrets(value: Json, prefix: str = "") -> Iterator[Finding]:
     for path, text in _texts(value, ""):
         where = f"{prefix}{path}"
         if "://" in text and _has_credential(text):
-            yield where, "an address holds a credential", "name the source in reconciler.yaml, with a `credential`"
+            yield (
+                where,
+                "an address holds a credential",
+                "name the source in reconciler.yaml, without it; the machine has the credential",
+            )
         if _KNOWN_TOKEN.search(text):
             yield where, "a literal secret stands here", "revoke it; write ${VAR} in environment_variables"
         if "${" in text:

@@ -90,7 +90,7 @@ class Policy:
 
     ``whole`` says that every manifest was read and none was left out: only then is anything removed. ``names`` are
     those that were asked for (none means all). ``refresh`` are names that resolve anew. ``locked`` refuses what has no
-    committed lock that is up to date.
+    committed lock that is up to date. ``protected`` are kept whatever their records say.
     """
 
     manager: str
@@ -99,7 +99,7 @@ class Policy:
     refresh: frozenset[str] = frozenset()
     locked: bool = False
     max_deletes: int = 5
-    removal: str = "archive"
+    protected: frozenset[str] = frozenset()
     adopt: bool = False
     take_over: bool = False
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from reconciler.manifest.desired import Desired
 from reconciler.plan.change import Action, Change, Policy, Reason, Step
 from reconciler.plan.observed import Absent, Denied, Observation, Observed, Present, Unknown
+from reconciler.record import Facts
 from reconciler.values.location import Location
 
 
@@ -43,7 +44,8 @@ def _removal(name: str, seen: Observation, heirs: Mapping[str, Desired], policy:
     facts = seen.record.facts
     heir = heirs.get(name)
     location = heir.manifest.locate("renamed_from") if heir is not None else Location(facts.manifest)
-    blocked = facts.metadata.protected
+    protection = _protection(name, facts, policy)
+    blocked = protection is not None
     return Step(
         name=name,
         action=Action.BLOCKED if blocked else Action.ARCHIVE,
@@ -54,17 +56,19 @@ def _removal(name: str, seen: Observation, heirs: Mapping[str, Desired], policy:
         lock=facts.lock,
         platforms=tuple(sorted(seen.record.artifacts)),
         packages=(),
-        note=_protection(facts.manifest) if blocked else _farewell(heir, policy),
+        note=protection or _farewell(heir),
         destructive=not blocked,
         observation=seen,
     )
 
 
-def _protection(path: str) -> str:
-    return f"protected: put {path} back with `protected: false`, apply, then remove it"
+def _protection(name: str, facts: Facts, policy: Policy) -> str | None:
+    if facts.metadata.protected:
+        return f"protected: put {facts.manifest} back with `protected: false`, apply, then remove it"
+    if name in policy.protected:
+        return "protected by `policies.protected` in reconciler.yaml: take it out there first"
+    return None
 
 
-def _farewell(heir: Desired | None, policy: Policy) -> str:
-    if heir is not None:
-        return f"renamed to {heir.name}"
-    return "manifest is gone; deleted for good" if policy.removal == "delete" else "manifest is gone"
+def _farewell(heir: Desired | None) -> str:
+    return "manifest is gone" if heir is None else f"renamed to {heir.name}"

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from reconciler.lock.model import Lock
 from reconciler.manifest.desired import Desired
 from reconciler.oci import media
 from reconciler.oci.descriptor import Descriptor
 from reconciler.plan.metadata import metadata_of
-from reconciler.plan.observed import Observed, Present
+from reconciler.plan.observed import Absent, Observation, Observed, Present
 from reconciler.record import Bodies, Facts, Record, to_index
 from reconciler.values.digest import Digest
 
 NOTHING = Digest.of(b"")
 
 
-def as_if_applied(desired: Sequence[Desired], manager: str, registry: str) -> Observed:
-    """Suppose that every environment is registered as it is declared, at its committed lock."""
-    return Observed(registry=registry, environments={item.name: _present(item, manager) for item in desired})
+def as_if_applied(desired: Sequence[Desired], names: Iterable[str], manager: str, registry: str) -> Observed:
+    """Suppose that what is declared is registered, at its committed lock, and nothing else of ``names``."""
+    nothing: dict[str, Observation] = {name: Absent() for name in names}
+    return Observed(registry=registry, environments=nothing | {item.name: _present(item, manager) for item in desired})
 
 
 def _present(desired: Desired, manager: str) -> Present:

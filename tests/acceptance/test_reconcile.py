@@ -29,7 +29,7 @@ def digest(repository: Repository, name: str) -> str:
 
 
 def actions(repository: Repository, *arguments: str) -> dict[str, str]:
-    plan = json.loads(repository("plan", "-o", "json", *arguments).out)
+    plan = json.loads(repository("plan", "-o", "json", *arguments, expect=None).out)
     return {step["name"]: step["action"] for step in plan["steps"]}
 
 
@@ -157,8 +157,16 @@ def test_a_protected_environment_outlives_its_manifest(repository: Repository) -
     repository("apply")
     (repository.root / "environments" / "first.yaml").unlink()
     assert actions(repository)["first"] == "blocked"
+    repository("plan", expect=6)
     repository("apply", expect=4)
     assert "first" in repository("list").out
+
+
+def test_the_configuration_protects_too(repository: Repository) -> None:
+    (repository.root / "reconciler.yaml").write_text("policies: {protected: [first]}\n")
+    repository("apply")
+    (repository.root / "environments" / "first.yaml").unlink()
+    assert actions(repository)["first"] == "blocked"
 
 
 def test_a_saved_plan_applies_what_it_says_and_no_more(repository: Repository, tmp_path: Path) -> None:
@@ -174,7 +182,7 @@ def test_a_saved_plan_that_no_longer_fits_is_refused(repository: Repository, tmp
     repository.declare("first", "beta")
     answer = repository("apply", str(file), expect=7)
     assert "first" in answer.err
-    assert "no environment is registered" in repository("list").out or "0 environments" in repository("list").out
+    assert "No environment is registered" in repository("list").out
 
 
 def test_a_saved_plan_that_was_applied_already_does_nothing(repository: Repository, tmp_path: Path) -> None:
@@ -229,8 +237,10 @@ def test_selection_by_tag(repository: Repository) -> None:
 
 def test_two_commits_are_compared_without_a_registry(repository: Repository) -> None:
     repository.declare("first", "beta")
+    repository.declare("third", "alpha<1.1")
+    (repository.root / "environments" / "second.yaml").unlink()
     repository.commit()
-    assert actions(repository, "--base", "HEAD~1") == {"first": "rebuild", "second": "unchanged"}
+    assert actions(repository, "--base", "HEAD~1") == {"first": "rebuild", "second": "archive", "third": "create"}
 
 
 def test_a_commit_is_planned_from_its_own_objects(repository: Repository) -> None:

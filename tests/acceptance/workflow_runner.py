@@ -20,7 +20,8 @@ import yaml
 
 from tests.acceptance.expression import Scope, Value
 
-SHELL = ("bash", "--noprofile", "--norc", "-eo", "pipefail")
+SHELLS = {None: ("bash", "-e"), "bash": ("bash", "--noprofile", "--norc", "-eo", "pipefail")}
+"""What GitHub starts on Linux where a workflow names no shell, which does not see the head of a pipe fail; and bash."""
 _STEP_KEYS = {"name", "id", "if", "uses", "with", "run", "env"}
 _INHERITED = re.compile(r"(PIP|UV|SSL|REQUESTS|CURL|GIT_CONFIG|GIT_AUTHOR|GIT_COMMITTER)_.*|LANG|TZ|.*_PROXY|.*_proxy")
 _HEREDOC = re.compile(r"([^=<]+)<<(.+)")
@@ -92,7 +93,8 @@ class Forge:
         """Run the only job of a workflow on a new machine, which is ``folder``."""
         self.runs.append(folder)
         job = read_job(workflow)
-        return _Job(forge=self, event=event, folder=folder, number=len(self.runs)).run(job)
+        shell = read_workflow(workflow).get("defaults", {}).get("run", {}).get("shell")
+        return _Job(forge=self, event=event, folder=folder, number=len(self.runs), shell=shell).run(job)
 
 
 def read_workflow(path: Path) -> dict[str, Any]:
@@ -119,6 +121,7 @@ class _Job:
     path: list[str] = field(default_factory=list)
     steps: dict[str, Value] = field(default_factory=dict)
     failed: bool = False
+    shell: str | None = None
 
     @property
     def workspace(self) -> Path:
@@ -164,7 +167,7 @@ class _Job:
         script.write_text(self.scope.interpolate(step["run"]))
         variables = {name: self.scope.interpolate(str(value)) for name, value in step.get("env", {}).items()}
         done = subprocess.run(
-            [*SHELL, str(script)],
+            [*SHELLS[self.shell], str(script)],
             cwd=self.workspace,
             env=self.variables(files) | variables,
             stdout=subprocess.PIPE,

@@ -44,17 +44,17 @@ def test_fields_reach_the_configuration() -> None:
     config = read(
         "registry: registry.example.org/ml\nmanager: team\nbranches: {main: a, feature/x: b}\nmanifests: ./ml/envs/\n"
         "bases: {gpu: {slim: 'cuda:12'}}\n"
-        "indexes: {internal: {url: https://packages.example.org/simple, credential: c}}\n"
+        "indexes: {internal: {url: https://packages.example.org/simple}}\n"
         "system_repositories: {x: {url: https://a.example.org, suite: s, key: k.asc}}\n"
-        "policies: {max_deletes: 0, removal: delete, protected: [a], require_lock: true}\n"
+        "policies: {max_deletes: 0, protected: [a], require_lock: true}\n"
     )
     assert config.registry_of("main") == "a"
     assert config.registry_of("other") == config.registry_of(None) == "registry.example.org/ml"
     assert config.manifests == "ml/envs"
     assert config.bases["gpu"] == {"standard": "debian:bookworm", "slim": "cuda:12"}
-    assert config.indexes == {"internal": PackageSource(url="https://packages.example.org/simple", credential="c")}
+    assert config.indexes == {"internal": PackageSource(url="https://packages.example.org/simple")}
     assert config.system_repositories["x"] == SystemRepository(url="https://a.example.org", suite="s", key="k.asc")
-    assert config.policies == Policies(max_deletes=0, removal="delete", protected=("a",), require_lock=True)
+    assert config.policies == Policies(max_deletes=0, protected=("a",), require_lock=True)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,6 @@ def test_fields_reach_the_configuration() -> None:
         ("policies: {max_deletes: 03}", "1:25: `policies.max_deletes` is the text '03'; expected a number"),
         ("policies: {max_deletes: -1}", "1:25: `policies.max_deletes` is -1; expected at least 0"),
         ("policies: {max_deletes: .nan}", "1:25: .nan is a number that is none"),
-        ("policies: {removal: remove}", "1:21: `policies.removal` is 'remove'; expected archive or delete"),
         ("policies: {protected: [A]}", "expected a name that matches"),
         ("policies: {protected: [reconciler-x]}", "the reconciler's own"),
         ("manifests: ../x", "1:12: the path leads out of the repository"),
@@ -75,7 +74,6 @@ def test_fields_reach_the_configuration() -> None:
         ("indexes: {A: {url: https://x.example.org}}", "`indexes` has the key 'A'; expected an alias"),
         ("indexes: {a: {url: ftp://x}}", "expected an address such as"),
         ("indexes: {a: {url: 'https://u:p@x.example.org'}}", "expected an address such as"),
-        ("indexes: {a: {url: https://x.example.org, credential: a b}}", "expected the name of a credential"),
         ("manager: ${X}", "no variable is filled in"),
         ("defaults: {t: {name: x}}", "unknown field `name` in `defaults.t`"),
         ("defaults: {t: {pip: []}}", "(`pip` stands under `defaults.t.python`)"),
@@ -88,10 +86,6 @@ def test_a_mistake_is_said_with_its_place_and_its_fix(text: str, expected: str) 
     found = findings(text)
     assert any(expected in line for line in found), found
 
-
-def test_a_credential_of_an_address_is_a_name_or_a_variable() -> None:
-    config = read("indexes: {a: {url: https://x.example.org, credential: '${TOKEN}'}}")
-    assert config.indexes["a"].credential == "${TOKEN}"
 
 
 def test_filling_in_replaces_lists_and_merges_mappings() -> None:

@@ -319,9 +319,12 @@ def test_a_rename_while_the_old_manifest_stands_archives_nothing() -> None:
     assert actions(one)["training"] is Action.UNCHANGED
 
 
-def test_deletion_by_policy_is_said() -> None:
-    step = only(planned([], {"training": present(TRAINING)}, replace(POLICY, removal="delete")))
-    assert "deleted" in step.note
+def test_what_the_configuration_protects_is_kept_whatever_its_record_says() -> None:
+    policy = replace(POLICY, protected=frozenset({"training"}))
+    step = only(planned([], {"training": present(TRAINING)}, policy))
+    assert step.action is Action.BLOCKED
+    assert not step.destructive
+    assert "policies.protected" in step.note
 
 
 def test_names_choose_steps() -> None:
