@@ -8,17 +8,24 @@ from reconciler.values import pep
 from reconciler.values.canonical import Json, digest_of
 
 MAX_DEPTH = 40
+_COMPUTED = ("dependencies", "optional-dependencies")
 
 
 def parse_project(pyproject: bytes, lock: bytes) -> Json:
     """Give what a project depends on; comments, order of requirements and form are no part of it.
 
-    ``requires_python``, ``dependencies``, ``optional`` (extra to requirements), ``groups`` (PEP 735, as written),
-    ``uv`` (the tool's table), ``lock`` (the digest of ``uv.lock`` by value). A file that can't be read is a ValueError.
+    ``name``, ``requires_python``, ``dependencies``, ``optional`` (extra to requirements), ``groups`` (PEP 735, as
+    written), ``uv`` (the tool's table), ``pins`` (the versions that ``uv.lock`` has from indexes, by package), ``lock``
+    (its digest by value). A file that can't be read is a ValueError.
     """
     document, locked = _load(pyproject, "pyproject.toml"), _load(lock, "uv.lock")
     project, tool = _table(document, "project"), _table(document, "tool")
+    dynamic = project.get("dynamic", [])
+    computed = [name for name in _COMPUTED if isinstance(dynamic, list) and name in dynamic]
+    if computed:
+        raise ValueError(f"project.{computed[0]} is dynamic, and no code of a project is run to read it")
     return {
+        "name": pep.normalise(str(project["name"])) if "name" in project else None,
         "requires_python": _plain(project.get("requires-python")),
         "dependencies": _requirements(project.get("dependencies", []), "project.dependencies"),
         "optional": {
@@ -27,8 +34,23 @@ def parse_project(pyproject: bytes, lock: bytes) -> Json:
         },
         "groups": {pep.normalise(name): _plain(group) for name, group in _table(document, "dependency-groups").items()},
         "uv": _plain(tool.get("uv")),
+        "pins": _pins(locked.get("package", [])),
         "lock": str(digest_of(_plain(locked))),
     }
+
+
+def _pins(packages: object) -> Json:
+    """Read uv.lock's packages that are from an index; one may have several versions, for several platforms."""
+    if not isinstance(packages, list):
+        raise ValueError("uv.lock: package is not a list")  # noqa: TRY004  # what a file holds
+    found: dict[str, set[str]] = {}
+    for package in packages:
+        if not isinstance(package, dict) or not isinstance(package.get("name"), str):
+            raise ValueError("uv.lock: a package has no name")  # noqa: TRY004  # what a file holds
+        source, version = package.get("source"), package.get("version")
+        if isinstance(source, dict) and "registry" in source and isinstance(version, str):
+            found.setdefault(pep.normalise(package["name"]), set()).add(version)
+    return {name: [*sorted(versions)] for name, versions in sorted(found.items())}
 
 
 def _load(data: bytes, name: str) -> Mapping[str, object]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from reconciler.manifest.dependencies import HONOURED_SETTINGS, UnknownPartError, dependencies_of, fits_python
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.requirement import parse_line
 from reconciler.values.canonical import Json
 
 _LISTS = {"requirements": ("pip", "pip_file"), "constraints": ("constraints",), "overrides": ("overrides",)}
 """Parts of the ``packages`` component, and the fields under ``python`` that bring them."""
+_INSTEAD = {
+    "sources": "name them under python.sources of the manifest",
+    "index": "list its alias under python.indexes of the manifest",
+    "exclude-newer": "write python.exclude_newer in the manifest",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,23 +43,48 @@ def _unsolvable(desired: Desired) -> Iterator[Refusal]:
             field="python.conda_file",
             message="python.conda_file is not in this version; name the packages in python.pip",
         )
-    if python.project is not None:
-        yield Refusal(
-            field="python.project",
-            message="python.project is not in this version; name the packages in python.pip or python.pip_file",
-        )
     if python.local:
         yield Refusal(
             field="python.local",
             message="python.local is not in this version; publish the project as a wheel and name it in python.pip",
         )
     packages = desired.components.get("packages")
+    project = packages.get("project") if isinstance(packages, dict) else None
+    if isinstance(project, dict):
+        yield from _of_project(desired, project)
     for part, fields in _LISTS.items():
         for requirement in _texts(packages, part):
             kind = _kind(requirement)
             if kind is not None:
                 field = _field_of(desired, requirement, fields)
                 yield Refusal(field=field, message=_message(field, requirement, kind))
+
+
+def _of_project(desired: Desired, project: Mapping[str, Json]) -> Iterator[Refusal]:
+    """Refuse what a project says that would be left out, or that its Python is another one."""
+    python = desired.manifest.python
+    try:
+        dependencies = dependencies_of(project, python.extras, python.groups)
+    except UnknownPartError as error:
+        yield Refusal(field=error.field, message=f"{error.field}: {error}")
+        return
+    except ValueError as error:
+        yield Refusal(field="python.project", message=f"python.project: {error}")
+        return
+    for requirement in (*dependencies.requirements, *dependencies.constraints, *dependencies.overrides):
+        _, separator, address = requirement.partition(" @ ")
+        kind = _kind(requirement) or (
+            "an address without its sha256" if separator and "#sha256=" not in address else ""
+        )
+        if kind:
+            yield Refusal(field="python.project", message=_message("python.project", requirement, kind))
+    for key in sorted({*dependencies.settings} - HONOURED_SETTINGS):
+        message = f"python.project: tool.uv.{key} is not in this version; {_INSTEAD.get(key, 'remove it there')}"
+        yield Refusal(field="python.project", message=message)
+    if not fits_python(project, python.version):
+        needed = project["requires_python"]
+        message = f"python.version: the project needs Python {needed}, and {python.version} is not all of that"
+        yield Refusal(field="python.version", message=message)
 
 
 def _texts(packages: Json, part: str) -> tuple[str, ...]:

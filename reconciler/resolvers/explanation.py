@@ -65,7 +65,8 @@ def locate(desired: Desired, name: str) -> Location:
     for index, requirement in enumerate(python.pip):
         if name_of(requirement) == name:
             return desired.manifest.locate(f"python.pip[{index}]")
-    return desired.manifest.locate("python.pip_file" if python.pip_file else "python.pip")
+    fallback = "python.pip_file" if python.pip_file else "python.project" if python.project else "python.pip"
+    return desired.manifest.locate(fallback)
 
 
 def _unavailable(said: str, alias: str) -> UnavailableError:

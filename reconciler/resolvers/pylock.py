@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -49,9 +50,14 @@ def parse_pylock(text: str) -> tuple[Pin, ...]:
         )
 
 
-def to_preference(versions: Mapping[str, str]) -> str:
-    """Write the versions that should stay, as uv reads them from its output file."""
-    lines = [f'[[packages]]\nname = "{name}"\nversion = "{version}"\n' for name, version in sorted(versions.items())]
+def to_preference(versions: Mapping[str, str], choices: Mapping[str, Sequence[str]] | None = None) -> str:
+    """Write the versions that should stay, as uv reads them from its output file.
+
+    ``choices`` are several versions of one package, of which one should be taken.
+    """
+    pairs = {(name, version) for name, several in (choices or {}).items() if len(several) > 1 for version in several}
+    pairs = {(name, version) for name, version in pairs if name not in versions} | {*versions.items()}
+    lines = [f"[[packages]]\nname = {json.dumps(name)}\nversion = {json.dumps(text)}\n" for name, text in sorted(pairs)]
     return 'lock-version = "1.0"\ncreated-by = "reconciler"\n' + "".join(lines)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from reconciler.errors import ResolveError
+from reconciler.manifest.dependencies import Dependencies, dependencies_of
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.refusal import unsolvable
 from reconciler.resolvers.target import MACOS, Target
@@ -23,7 +24,8 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 class Question:
     """Requirements and the rules that a solution must keep.
 
-    ``sources`` gives packages that come from one alias only, ``hashes`` the sha256 that a requirement admits.
+    ``sources`` gives packages that come from one alias only, ``hashes`` the sha256 that a requirement admits, ``pins``
+    the versions that a project's own lock has.
     """
 
     requirements: tuple[str, ...]
@@ -34,6 +36,7 @@ class Question:
     build_from_source: tuple[str, ...] = ()
     exclude_newer: str | None = None
     hashes: Mapping[str, tuple[str, ...]]
+    pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -116,16 +119,26 @@ def question_of(desired: Desired) -> Question:
     sources, hashes = packages.get("sources") or {}, packages.get("hashes") or {}
     assert isinstance(sources, dict)  # noqa: S101  # as above
     assert isinstance(hashes, dict)  # noqa: S101  # as above
+    project = _project(desired, packages)
     return Question(
-        requirements=_texts(packages, "requirements"),
-        constraints=_texts(packages, "constraints"),
-        overrides=_texts(packages, "overrides"),
+        requirements=tuple(sorted({*_texts(packages, "requirements"), *project.requirements})),
+        constraints=tuple(sorted({*_texts(packages, "constraints"), *project.constraints})),
+        overrides=tuple(sorted({*_texts(packages, "overrides"), *project.overrides})),
+        pins=project.pins,
         indexes=_texts(packages, "indexes"),
         sources={normalise(name): str(alias) for name, alias in sources.items()},
         build_from_source=tuple(normalise(name) for name in _texts(packages, "build_from_source")),
         exclude_newer=None if newest is None else str(newest),
         hashes={requirement: _texts(hashes, requirement) for requirement in hashes},
     )
+
+
+def _project(desired: Desired, packages: Mapping[str, Json]) -> Dependencies:
+    found, python = packages.get("project"), desired.manifest.python
+    return dependencies_of(found, python.extras, python.groups) if isinstance(found, dict) else NOTHING
+
+
+NOTHING = Dependencies(requirements=())
 
 
 def name_of(requirement: str) -> str:

@@ -91,8 +91,8 @@ class Solver:
         """Ask uv; ``versions`` stay where they can. With ``emit``, and none of these, it says where it looked."""
         files = question.files(self.origin.bare)
         output = "requirements.txt" if emit else OUTPUT
-        if versions:
-            files[output] = to_preference(versions)
+        if not emit and (versions or self.question.pins):
+            files[output] = to_preference(versions, self.question.pins)
         arguments = [*question.arguments(target), *(EMITTED if emit else FORMAT)]
         return self.uv.compile(arguments, files, output=output, variables=self.origin.variables)
 
@@ -138,11 +138,12 @@ class Solver:
         return notes
 
     def _preference(self, target: Target) -> dict[str, str]:
+        """Say which versions stay: those of the lock before, and above them those of a project's own lock."""
         lock, free = self.resolution.preference, self.resolution.upgrade
         before = lock.platforms.get(target.platform) if lock else None
-        if before is None or free is None:
-            return {}
-        return {package.name: package.version for package in before.packages if package.name not in free}
+        kept = before.packages if before is not None and free is not None else ()
+        stay = {package.name: package.version for package in kept if package.name not in (free or ())}
+        return {**stay, **{name: versions[0] for name, versions in self.question.pins.items() if len(versions) == 1}}
 
     def _packages(self, pins: tuple[Pin, ...], target: Target, indexes: Indexes) -> tuple[Package, ...]:
         lock = self.resolution.preference

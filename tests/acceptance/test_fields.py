@@ -148,9 +148,9 @@ TABLE: dict[str, Honoured | Refused] = {
     "python.provider": Refused("standalone"),
     "python.pip": Honoured(["alpha"], lambda seen: seen.chosen == {"alpha": "2"}),
     "python.pip_file": Honoured("requirements.txt", lambda seen: seen.chosen == {"alpha": "1"}),
-    "python.project": Refused("../app"),
-    "python.extras": Refused(["x"], at="python.project", besides={"python": {"project": "../app"}}),
-    "python.groups": Refused(["x"], at="python.project", besides={"python": {"project": "../app"}}),
+    "python.project": Honoured("../app", lambda seen: seen.chosen == {"alpha": "1"}),
+    "python.extras": Honoured(["x"], lambda seen: "inner" in seen.chosen, {"python": {"project": "../app"}}),
+    "python.groups": Honoured(["x"], lambda seen: "inner" in seen.chosen, {"python": {"project": "../app"}}),
     "python.local": Refused(["../app"]),
     "python.conda.channels": Refused(["conda-forge"], at="python.conda"),
     "python.conda.dependencies": Refused(["numpy"], at="python.conda"),
@@ -208,6 +208,9 @@ ALSO: dict[str, tuple[Mapping[str, Json], str]] = {
     "bytecode: false": ({"python": {"bytecode": False}}, "python.bytecode"),
     "bytecode of a user's interpreter": (user(bytecode=False), "python.bytecode"),
     "a provider of a user's interpreter": (user(provider="debian"), "python.provider"),
+    "an extra that the project has not": ({"python": {"project": "../app", "extras": ["y"]}}, "python.extras"),
+    "a group that the project has not": ({"python": {"project": "../app", "groups": ["y"]}}, "python.groups"),
+    "a project of another Python": ({"python": {"version": "2.7", "project": "../app/new"}}, "python.version"),
     "a container by default": ({"docker": {}}, "name"),
     "a Dockerfile": ({"docker": {"enabled": True, "base_dockerfile": "FROM x"}}, "docker"),
     "the docker builder": ({"docker": {}, "builder": "docker"}, "builder"),
@@ -226,10 +229,18 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     root = tmp_path / "repository"
     (root / "app").mkdir(parents=True)
     (root / "environments").mkdir()
-    (root / "app" / "pyproject.toml").write_text("[project]\nname = 'app'\nversion = '1'\n")
-    (root / "app" / "uv.lock").write_text("version = 1\n")
+    (root / "app" / "pyproject.toml").write_text(
+        "[project]\nname = 'app'\nversion = '1'\ndependencies = ['alpha']\n"
+        "[project.optional-dependencies]\nx = ['inner']\n[dependency-groups]\nx = ['inner']\n"
+    )
+    (root / "app" / "uv.lock").write_text(
+        "version = 1\n[[package]]\nname = 'alpha'\nversion = '1'\nsource = {registry = 'https://host.invalid'}\n"
+    )
     (root / "environments" / "requirements.txt").write_text("alpha<2\n")
     (root / "environments" / "git.txt").write_text(f"{GIT}\n")
+    (root / "app" / "new").mkdir()
+    (root / "app" / "new" / "pyproject.toml").write_text("[project]\nname = 'new'\nrequires-python = '>=3'\n")
+    (root / "app" / "new" / "uv.lock").write_text("")
     (root / "app" / "conda.yml").write_text("dependencies: [numpy]\n")
     write_wheel(root / "environments", "beta", "1")
     (root / "cuda.asc").write_text("a key\n")

@@ -287,7 +287,8 @@ def test_what_is_marked_as_refused_is_refused_and_nothing_else(repository: Repos
     for file, text in {
         "requirements.txt": "",
         "library/pyproject.toml": "",
-        "pyproject.toml": "[project]\nname = 'a'\nversion = '1'\n",
+        "pyproject.toml": "[project]\nname = 'a'\nversion = '1'\n[project.optional-dependencies]\ntrain = []\n"
+        "[dependency-groups]\ngpu = []\n",
         "uv.lock": "version = 1\n",
         "Dockerfile": "FROM debian\n",
         "../conda.yaml": "dependencies: [numpy]\n",

@@ -246,7 +246,6 @@ REFUSED: dict[str, tuple[Manifest, str]] = {
             "conda": Conda(),
             "conda_file": "conda.yml",
             "local": ("lib",),
-            "project": "lib",
             "base_packages": "replace",
             "interpreter_path": "/usr/bin/python3",
         }.items()
