@@ -48,14 +48,17 @@ class Present:
     """A record is there.
 
     ``digest`` is the record's own. ``recovered`` says that ``current`` was gone, or named what it must not, and that
-    the newest record was read instead. ``missing`` and ``tampered`` name content of the record (a tag, a platform,
-    ``lock``, ``request``) that is not there, or not what its digest says; ``moved`` says of tags among them what they
-    name. ``bodies`` are read where something changed. ``past`` are the versions that a change could go back to.
+    the newest record was read instead; ``salvaged``, that no record was left and this one was put together from what
+    was: it is built from, and never registered. ``missing`` and ``tampered`` name content of the record (a tag, a
+    platform, ``lock``, ``request``) that is not there, or not what its digest says; ``moved`` says of tags among them
+    what they name. ``bodies`` are read where something changed. ``past`` are the versions that a change could go back
+    to.
     """
 
     record: Record
     digest: Digest
     recovered: bool = False
+    salvaged: bool = False
     missing: tuple[str, ...] = ()
     tampered: tuple[str, ...] = ()
     moved: Mapping[str, Moved] = field(default_factory=dict)

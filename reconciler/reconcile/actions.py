@@ -154,7 +154,7 @@ def _register(work: Work, draft: Draft) -> Published:
     if present is None:
         return publish(registry, draft, expected=work.before)
     if not _says_the_same(present, draft):
-        if present.missing or present.tampered:
+        if (present.missing or present.tampered) and not present.salvaged:
             mend_tags(registry, present.record)
         return publish(registry, draft, expected=work.before)
     heal(registry, present.record, draft)

@@ -89,6 +89,9 @@ def _recover(registry: Registry, name: str, depth: Depth, witness: Witness | Non
             record, digest = _newest(registry, name, number, witness)
         except (NotFoundError, CorruptError):
             damaged.append(version_tag(number))
+            left = salvage(registry, name, number, witness) if witness is not None else None
+            if left is not None and left.bodies is not None:
+                return _blame(registry, name, left, damaged)
             continue
         return _complete(registry, name, _blame(registry, name, Present(record=record, digest=digest), damaged), depth)
     if not numbers:

@@ -55,6 +55,7 @@ def salvage(registry: Registry, name: str, version: int, witness: Witness) -> Pr
         record=record,
         digest=witness.record,
         recovered=True,
+        salvaged=True,
         missing=() if lock else ("lock",),
         bodies=Bodies(components=components, lock=lock) if lock else None,
     )

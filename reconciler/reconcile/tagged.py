@@ -34,6 +34,8 @@ def with_tags(registry: Registry, name: str, present: Present) -> Present:
     missing, moved = list(present.missing), dict(present.moved)
     for tag, digest in expected_tags(registry, name, present.record):
         found = registry.resolve(name, tag)
+        if tag in moved:
+            continue
         if found is None:
             missing.append(tag)
         elif found != digest:
@@ -45,8 +47,8 @@ def with_tags(registry: Registry, name: str, present: Present) -> Present:
             missing.append(own)
         elif not names_version(registry, name, present.record, named):
             moved[own] = Moved(expected=None, found=named)
-    tampered = dict.fromkeys((*present.tampered, *moved))
-    return replace(present, missing=tuple(dict.fromkeys(missing)), tampered=tuple(tampered), moved=moved)
+    elsewhere = [tag for tag in moved if tag not in present.moved]
+    return replace(present, missing=tuple(missing), tampered=(*present.tampered, *elsewhere), moved=moved)
 
 
 def expected_tags(registry: Registry, name: str, record: Record) -> Iterator[tuple[str, Digest]]:
