@@ -11,8 +11,8 @@ from reconciler.plan.observed import Denied, Present, Unknown
 from reconciler.ports import Executor, Registry
 from reconciler.reconcile.observe import history, observe
 from reconciler.reconcile.survey import known_names
+from reconciler.reconcile.tagged import read_record
 from reconciler.reconcile.tags import version_tag
-from reconciler.record import parse_record
 from reconciler.values.names import Reference
 
 _MAX_LISTED = 10
@@ -42,10 +42,10 @@ def get(registry: Registry, reference: Reference) -> Present:
     if reference.version is None:
         return _current(registry, reference.name)
     try:
-        content = registry.fetch(reference.name, version_tag(reference.version))
+        record, digest = read_record(registry, reference.name, version_tag(reference.version), reference.version)
     except NotFoundError as error:
         raise _missing(registry, reference) from error
-    return Present(record=parse_record(content), digest=content.digest)
+    return Present(record=record, digest=digest)
 
 
 def _current(registry: Registry, name: str) -> Present:
