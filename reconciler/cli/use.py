@@ -64,6 +64,9 @@ def run_command(
     builder = entry.record.facts.builder
     if builder not in RUNNERS:
         raise BuildError(f"{wanted} was made by the {builder} builder, which this version can't run")
+    if entry.record.facts.archived:
+        name, version = entry.record.facts.name, entry.record.facts.version
+        click.echo(f"note: {name} is archived; version {version} still runs", err=True)
     runner = RUNNERS[builder](workspace.hosts, workspace.uv, workspace.index_addresses)
     return runner.run(_run(workspace, entry, command, Path(source)))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from reconciler.plan.document import change_to_json
 from reconciler.plan.explanation import ComponentView, Explanation
-from reconciler.reports.inert import inert, pad
+from reconciler.reports.inert import cells, inert, pad
 from reconciler.reports.style import PLAIN, Style
 from reconciler.reports.wording import change_symbol, change_text, value_text
 from reconciler.values.canonical import Json
@@ -65,7 +65,7 @@ def _lock(explanation: Explanation) -> str:
         return f"{explanation.lock_state}  {explanation.lock}"
     if explanation.recorded_request == explanation.request:
         return "none is committed; the registered one stays"
-    near = "" if explanation.recorded_request is None else ", as near to the registered one as can be"
+    near = "" if explanation.recorded_request is None else ", near to the registered one"
     return f"none is committed; packages resolve at apply{near}"
 
 
@@ -107,8 +107,11 @@ def _why(explanation: Explanation, style: Style) -> list[str]:
     lines = [f"  action: {step.action.value}"]
     for change in step.changes:
         text = f"{change_symbol(change)} {change.reason.value} {inert(change.path)}"
-        place = f"  {inert(str(change.location))}" if change.location else ""
-        lines.append(f"    {text}  {change_text(change, style.width // 3)}{place}")
+        line, where = f"    {text}  {change_text(change, max(style.width // 4, 20))}", change.location
+        place = f"  {inert(str(where))}" if where else ""
+        if where and cells(line + place) > style.width:
+            place = f"  :{where.line}"  # the file stands in the first line
+        lines.append(f"{line}{place}")
     return [*lines, f"    {inert(step.note)}"] if step.note else lines
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from reconciler.manifest.problem import Problem
+from reconciler.reports.inert import inert
 from reconciler.reports.wording import counted
 from reconciler.values.canonical import Json
 
@@ -63,25 +64,17 @@ def count_text(problems: Iterable[Problem]) -> str:
 def _line(problem: Problem) -> str:
     hint = f" ({problem.hint})" if problem.hint else ""
     message = problem.message.removeprefix(f"{problem.location.path} ")
-    return _one_line(f"{problem.location}: {problem.severity}: {message}{hint}")
-
-
-def _one_line(text: str) -> str:
-    """Keep a terminal's control sequences and line ends in a file's name from being obeyed."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
+    return inert(f"{problem.location}: {problem.severity}: {message}{hint}")
 
 
 def _annotation(problem: Problem) -> str:
     where = problem.location
-    properties = [f"file={_property(where.path)}"]
+    properties = [f"file={_property(inert(where.path))}"]
     if where.line:
         properties.append(f"line={where.line}")
     if where.line and where.column:
         properties.append(f"col={where.column}")
-    text = f"{problem.message}\n{problem.hint}" if problem.hint else problem.message
+    text = "\n".join(inert(part) for part in (problem.message, problem.hint) if part)
     command = "warning" if problem.severity == "warning" else "error"
     return f"::{command} {','.join(properties)}::{_data(text)}"
 

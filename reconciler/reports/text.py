@@ -78,7 +78,7 @@ def _step(step: Step, names: int, column: int, style: Style) -> Iterator[str]:
     limit = None if style.verbose else _MAX_CHANGES
     details = step.changes if any(change.path for change in step.changes) else ()
     for change in details[:limit]:
-        yield _change(change, column, style)
+        yield _change(change, step.location, column, style)
     if limit is not None and len(details) > limit:
         yield f"      … {counted(len(details) - limit, 'more change')}"
     if step.packages:
@@ -87,10 +87,13 @@ def _step(step: Step, names: int, column: int, style: Style) -> Iterator[str]:
         yield style.paint("      packages resolve at apply", "dim")
 
 
-def _change(change: Change, column: int, style: Style) -> str:
+def _change(change: Change, step: Location, column: int, style: Style) -> str:
     symbol = change_symbol(change)
     text = f"{symbol} {pad(inert(change.path, 48), 24)}  {change_text(change, max(2 * style.width // 5, 20))}"
-    return style.paint(_placed(f"      {text}", change.location, column), _CHANGE_COLOURS[symbol])
+    line, where = _placed(f"      {text}", change.location, column), change.location
+    if where is not None and where.path == step.path and cells(line) > style.width:
+        line = f"      {text}  :{where.line}"  # the file stands above, at the step
+    return style.paint(line, _CHANGE_COLOURS[symbol])
 
 
 def _packages(packages: tuple[PackageChange, ...], style: Style) -> str:

@@ -43,7 +43,7 @@ def test_an_annotation_of_a_whole_file_has_no_line() -> None:
 
 def test_nothing_in_a_problem_can_begin_another_workflow_command() -> None:
     found = to_annotations([Problem(Location("a:b,c%\n::error::d", 1, 1), "100%\r\n::set-output name=x::y")])
-    assert found == ("::error file=a%3Ab%2Cc%25%0A%3A%3Aerror%3A%3Ad,line=1,col=1::100%25%0D%0A::set-output name=x::y",)
+    assert found == ("::error file=a%3Ab%2Cc%25\\n%3A%3Aerror%3A%3Ad,line=1,col=1::100%25\\r\\n::set-output name=x::y",)
 
 
 def test_a_line_sends_nothing_to_the_terminal_that_it_obeys() -> None:
