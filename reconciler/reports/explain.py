@@ -64,9 +64,9 @@ def _lock(explanation: Explanation) -> str:
     if explanation.lock is not None:
         return f"{explanation.lock_state}  {explanation.lock}"
     if explanation.recorded_request == explanation.request:
-        return "none is committed; the registered one stays"
-    near = "" if explanation.recorded_request is None else ", near to the registered one"
-    return f"none is committed; packages resolve at apply{near}"
+        return "none committed; the registered one stays"
+    near = "" if explanation.recorded_request is None else ", near the registered one"
+    return f"none committed; packages resolve at apply{near}"
 
 
 def _defaults(filled: Mapping[str, Json], style: Style) -> list[str]:
