@@ -78,6 +78,12 @@ class Required:
             self.refuse(f"no Python {version} on this machine")
         return Path(found.stdout.strip())
 
+    @staticmethod
+    def another_python(version: str) -> Path | None:
+        """Find an interpreter beside the one that is needed, where pyenv keeps them; none where there is none."""
+        root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+        return next(iter(sorted(root.glob(f"versions/{version}.*/bin/python{version}"))), None)
+
     def index(self) -> None:
         """Check that the machine's package index answers."""
         import uv  # noqa: PLC0415  # only tests that need it pay

@@ -51,13 +51,14 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13"])
-def test_an_interpreter_tells_what_it_is(required: Required, version: str) -> None:
-    lock = observe(required.python(version))
-    assert lock.interpreter.version.startswith(f"{version}.")
-    assert lock.interpreter.abi == f"cp{version.replace('.', '')}"
-    assert (lock.interpreter.implementation, lock.interpreter.provider) == ("cpython", "user")
-    assert lock.libc.split()[0] in {"glibc", "musl", "macos"}
+def test_an_interpreter_tells_what_it_is(required: Required) -> None:
+    found = {version: path for version in ("3.9", "3.10", "3.12", "3.13") if (path := required.another_python(version))}
+    for version, path in {**found, "3.11": required.python("3.11")}.items():
+        lock = observe(path)
+        assert lock.interpreter.version.startswith(f"{version}.")
+        assert lock.interpreter.abi == f"cp{version.replace('.', '')}"
+        assert (lock.interpreter.implementation, lock.interpreter.provider) == ("cpython", "user")
+        assert lock.libc.split()[0] in {"glibc", "musl", "macos"}
 
 
 def test_what_is_observed_reads_back_from_a_lock(own: Path) -> None:
