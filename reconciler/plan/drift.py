@@ -76,7 +76,7 @@ def drift(state: State, observed: Observed, plan: Plan) -> DriftReport:
         if isinstance(seen, Denied) or (isinstance(seen, Unknown) and not seen.corrupt):
             unreadable.append((name, seen.reason))
         else:
-            findings.extend(_findings(name, seen, state, plan.manager))
+            findings.extend(_findings(name, seen, state, plan))
     return DriftReport(
         registry=observed.registry,
         findings=tuple(findings),
@@ -95,7 +95,7 @@ def pending(plan: Plan) -> frozenset[str]:
     )
 
 
-def _findings(name: str, seen: Observation, state: State, manager: str) -> Iterator[Finding]:
+def _findings(name: str, seen: Observation, state: State, plan: Plan) -> Iterator[Finding]:
     expected = state.records.get(name)
     if isinstance(seen, Absent):
         if expected is not None:
@@ -103,13 +103,13 @@ def _findings(name: str, seen: Observation, state: State, manager: str) -> Itera
     elif isinstance(seen, Unknown):
         yield Finding(name=name, kind=Kind.TAMPERED, expected=expected, note=seen.reason)
     elif isinstance(seen, Present):
-        yield from _present_findings(name, seen, state, manager)
+        yield from _present_findings(name, seen, state, plan)
 
 
-def _present_findings(name: str, seen: Present, state: State, manager: str) -> Iterator[Finding]:
+def _present_findings(name: str, seen: Present, state: State, plan: Plan) -> Iterator[Finding]:
     facts, expected = seen.record.facts, state.records.get(name)
     current = seen.moved.get("current")
-    if facts.manager != manager:
+    if facts.manager != plan.manager:
         if expected is not None:
             note = f"registered by {facts.manager}"
             yield Finding(name=name, kind=Kind.FOREIGN, expected=expected, found=seen.digest, note=note)
@@ -117,10 +117,12 @@ def _present_findings(name: str, seen: Present, state: State, manager: str) -> I
     if current is not None and current.found != (expected or current.found):
         note = f"`current` names what it must not, version {facts.version} is the newest"
         yield Finding(name=name, kind=Kind.MOVED, expected=expected, found=current.found, note=note)
-    elif seen.recovered and current is None:
+    elif seen.recovered and current is None and (expected is not None or not _explained(seen, state, expected, plan)):
         note = f"`current` is gone, version {facts.version} is the highest"
         yield Finding(name=name, kind=Kind.RECOVERED, expected=expected, found=seen.digest, note=note)
-    elif not seen.recovered and state.records and seen.digest != expected and not _explained(seen, state, expected):
+    elif (
+        not seen.recovered and state.records and seen.digest != expected and not _explained(seen, state, expected, plan)
+    ):
         note = f"`current` names version {facts.version}" + ("" if expected else ", which no apply recorded")
         yield Finding(name=name, kind=Kind.MOVED, expected=expected, found=seen.digest, note=note)
     for kind, paths in ((Kind.TAMPERED, seen.tampered), (Kind.MISSING, seen.missing)):
@@ -142,9 +144,11 @@ def _damage(name: str, seen: Present, path: str, kind: Kind) -> Finding:
     return Finding(name=name, kind=Kind.MOVED, path=path, expected=expected, found=moved.found)
 
 
-def _explained(seen: Present, state: State, expected: Digest | None) -> bool:
+def _explained(seen: Present, state: State, expected: Digest | None, plan: Plan) -> bool:
     """Tell whether an apply that began and did not finish left this record."""
     facts = seen.record.facts
+    if facts.archived and all(step.name != facts.name for step in plan.steps):
+        return True  # archived, as git wants it: no later apply has anything to do that would record it
     if state.began is None:  # outside git
         return facts.commit is None and facts.parent == expected
     if facts.commit != state.began:

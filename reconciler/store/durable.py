@@ -130,7 +130,7 @@ def rename_folder(source: Path, path: Path) -> None:
 def sweep(folder: Path) -> int:
     """Remove temporary files in ``folder`` that nobody is writing any more; tell how many."""
     removed = 0
-    with disk_errors(folder, "tidy up"), suppress(FileNotFoundError):
+    with disk_errors(folder, "tidy up"), suppress(FileNotFoundError, NotADirectoryError):
         names = [entry.name for entry in os.scandir(folder) if entry.name.startswith(TEMPORARY)]
         for name in names:
             removed += _remove_stale(folder / name)
