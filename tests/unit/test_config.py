@@ -87,7 +87,6 @@ def test_a_mistake_is_said_with_its_place_and_its_fix(text: str, expected: str) 
     assert any(expected in line for line in found), found
 
 
-
 def test_filling_in_replaces_lists_and_merges_mappings() -> None:
     own: dict[str, Json] = {"a": ["x"], "b": {"c": "1"}}
     assert fill_in(own, {"a": ["y"], "b": {"c": "2", "d": "3"}, "e": "4"}) == {
