@@ -109,7 +109,8 @@ def look_for_drift(workspace: Workspace, names: Sequence[str], *, deep: bool) ->
     )
     observed = Observed(registry=workspace.registry.address, environments=found)
     chosen = frozenset(names) or None
-    policy = policy_of(workspace, Wishes(names=chosen))
+    # What can't be read is not gone: only a repository that is read as a whole tells what was removed.
+    policy = replace(policy_of(workspace, Wishes(names=chosen)), whole=chosen is None and not workspace.declared.errors)
     desired = [item for item in workspace.declared.desired if chosen is None or item.name in chosen]
     if names:
         state = replace(state, records={name: state.records[name] for name in names if name in state.records})

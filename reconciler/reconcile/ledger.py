@@ -51,6 +51,7 @@ def read_state_if_whole(registry: Registry, manager: str, say: Callable[[str], N
     try:
         return read_state(registry, manager)
     except CorruptError as error:
+        registry.repositories()  # where the whole registry is none, that is said instead
         if say is not None:
             say(error.message)
         return State(manager=manager)
@@ -69,10 +70,22 @@ def begin(registry: Registry, manager: str, commit: str | None) -> State:
 
 
 def finish(registry: Registry, manager: str, commit: str | None, records: Mapping[str, Digest]) -> None:
-    """Record that an apply of this commit ended, with what it registered; other names stay."""
+    """Record that an apply of this commit ended, with what it registered; other names stay.
+
+    Where that stands already nothing is locked either, so that an apply with nothing to do needs no right to write.
+    """
+    try:
+        state = read_state(registry, manager)
+    except CorruptError:
+        state = None
+    if state is not None and state == _finished(state, commit, records) and state.records:
+        return
     with registry.writing(REPOSITORY):
-        state = read_state_if_whole(registry, manager)
-        _write(registry, replace(state, began=commit, finished=commit, records={**state.records, **records}))
+        _write(registry, _finished(read_state_if_whole(registry, manager), commit, records))
+
+
+def _finished(state: State, commit: str | None, records: Mapping[str, Digest]) -> State:
+    return replace(state, began=commit, finished=commit, records={**state.records, **records})
 
 
 def _write(registry: Registry, state: State) -> None:

@@ -25,7 +25,7 @@ from reconciler.registries.checks import (
     manifest_of,
     refuse_dangling,
 )
-from reconciler.registries.opened import OpenedLayout, make_layout, open_layout, remove
+from reconciler.registries.opened import OpenedLayout, leads_nowhere, make_layout, open_layout, remove
 from reconciler.store.content import ContentStore, holds
 from reconciler.store.durable import disk_errors, sweep, write_file
 from reconciler.store.locks import locked
@@ -126,9 +126,11 @@ class LayoutRegistry:
             try:
                 names = [path.name for path in self._folder.iterdir()]
             except FileNotFoundError:
-                if not self._folder.is_symlink():
+                if not leads_nowhere(self._folder):
                     return ()
-                raise CorruptError(f"{self._folder} is a link to nothing", hint="name the registry's folder") from None
+                raise CorruptError(
+                    f"{self._folder} is behind a link to nothing", hint="name the registry's folder"
+                ) from None
             except NotADirectoryError as error:
                 raise CorruptError(f"{self._folder} is no folder", hint="name the registry's folder") from error
         return tuple(sorted(name for name in names if is_repository(name)))

@@ -104,7 +104,7 @@ class open_layout:  # noqa: N801  # it is used as a function, and a generator co
             try:
                 opened.append(os.open(path, FOLDER_FLAGS))
             except FileNotFoundError:
-                if path.parent.is_symlink() and not path.parent.exists():
+                if leads_nowhere(path.parent):
                     raise
                 return None
         with _Believing(path, "blobs"):
@@ -127,6 +127,13 @@ def make_layout(path: Path) -> None:
     write_file(unfinished / "oci-layout", LAYOUT)
     write_file(unfinished / "index.json", empty_index().to_bytes())
     rename_folder(unfinished, path)
+
+
+def leads_nowhere(path: Path) -> bool:
+    """Tell whether a folder is not there because a link on the way to it leads nowhere, as to a disk that is not in."""
+    while not os.path.lexists(path):
+        path = path.parent
+    return not path.exists()
 
 
 def remove(path: Path) -> None:
