@@ -125,7 +125,7 @@ def plan_of(text: str, name: str, steps: int = 1, changes: int = 1) -> Plan:
 
 # -- the oracle -------------------------------------------------------------------------------------------------
 
-TEMPLATE = re.compile(r"[A-Za-z0-9 ,.;:()·…?|#*=\-]*")
+TEMPLATE = re.compile(r"[A-Za-z0-9 ,.;:()/·…?|#*=\-]*")
 DETAILS = re.compile(r"<details><summary><code>([^<>`@]*)</code>: [a-z]+, \d+ differences?</summary>")
 
 
