@@ -33,7 +33,7 @@ def list_command(directory: str | None, registry: str | None, form: str, *, arch
     listed = list_environments(workspace.registry, workspace.observer, archived=archived)
     if form == "json":
         click.echo(to_text(list_json(listed.environments, workspace.registry.address)), nl=False)
-    else:
+    elif listed.environments or not listed.unreadable:
         click.echo(list_text(listed.environments, options.style()), nl=False)
     for name, reason in listed.unreadable.items():
         complain(f"{name} can't be read: {reason}")
