@@ -25,7 +25,7 @@ from reconciler.registries.checks import (
     manifest_of,
     refuse_dangling,
 )
-from reconciler.registries.opened import OpenedLayout, leads_nowhere, make_layout, open_layout, remove
+from reconciler.registries.opened import OpenedLayout, has_plain_blob, leads_nowhere, make_layout, open_layout, remove
 from reconciler.store.content import ContentStore, holds
 from reconciler.store.durable import disk_errors, sweep, write_file
 from reconciler.store.locks import locked
@@ -68,6 +68,8 @@ class LayoutRegistry:
 
     def resolve(self, repository: str, reference: str | Digest) -> Digest | None:
         """Tell which manifest a tag names, also where its content is gone; or whether a digest is there."""
+        if isinstance(reference, Digest) and has_plain_blob(self._path(repository), reference):
+            return reference
         with self._open(repository) as layout:
             if layout is None:
                 return None
@@ -147,11 +149,14 @@ class LayoutRegistry:
             yield
 
     def _open(self, repository: str) -> AbstractContextManager[OpenedLayout | None]:
+        return open_layout(self._path(repository))
+
+    def _path(self, repository: str) -> Path:
         path = self._paths.get(repository)
         if path is None:
             check_repository(repository)
             path = self._paths[repository] = self._folder / repository
-        return open_layout(path)
+        return path
 
     @contextmanager
     def _index_lock(self, repository: str) -> Iterator[None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -117,6 +118,22 @@ class open_layout:  # noqa: N801  # it is used as a function, and a generator co
         for descriptor in self._opened:
             os.close(descriptor)
         self._opened.clear()
+
+
+def has_plain_blob(path: Path, digest: Digest) -> bool:
+    """Tell at once, without opening anything, that a blob stands in a layout with no link on the way to it.
+
+    Only a yes is an answer; :func:`open_layout` tells what else there is.
+    """
+    layout = str(path)
+    blobs = f"{layout}/blobs"
+    folder = f"{blobs}/sha256"
+    try:
+        return stat.S_ISREG(os.lstat(f"{folder}/{digest.hex}").st_mode) and all(
+            stat.S_ISDIR(os.lstat(place).st_mode) for place in (layout, blobs, folder)
+        )
+    except OSError:
+        return False
 
 
 def make_layout(path: Path) -> None:
