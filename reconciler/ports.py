@@ -1,4 +1,4 @@
-"""What the reconciler asks of the world: one Protocol a need, from one to eight methods.
+"""What the reconciler asks of the world: one Protocol a need.
 
 Adapters implement them, ``reconcile`` uses them, ``cli.wiring`` brings both together. An adapter maps every error of
 the system behind it to ``reconciler.errors``.
@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from reconciler.lock.model import Lock, PlatformLock
 from reconciler.manifest.desired import Desired
-from reconciler.oci.descriptor import Content, Descriptor, Image
+from reconciler.oci.descriptor import Blob, Content, Descriptor, Image
 from reconciler.values.canonical import Json
 from reconciler.values.commit import Commit, Revision
 from reconciler.values.digest import Digest
@@ -61,8 +61,24 @@ class History(Protocol):
     def is_ancestor(self, ancestor: Commit, descendant: Commit) -> bool | None:
         """Tell whether one commit comes before another (or is it); none where history does not reach."""
 
+    def deepen(self) -> bool:
+        """Fetch from the origin what this clone lacks of history; tell whether there is more of it now."""
+
 
 # -- the registry -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Feature:
+    """Something that a registry can do (``push``, ``list tags``): whether it does, none where that can't be told.
+
+    ``detail`` says how that was found out, or what follows; ``hint`` what to do where it is needed and not there.
+    """
+
+    name: str
+    supported: bool | None
+    detail: str = ""
+    hint: str = ""
 
 
 class Registry(Protocol):
@@ -76,6 +92,10 @@ class Registry(Protocol):
     def address(self) -> str:
         """How people and records name this registry."""
 
+    @property
+    def remote(self) -> bool:
+        """Whether others write to it from elsewhere, each question costs a request, and it verifies what it takes."""
+
     def fetch(self, repository: str, reference: str | Digest) -> Content:
         """Give a manifest or index, by tag or digest, verified."""
 
@@ -88,17 +108,36 @@ class Registry(Protocol):
     def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
         """Tell whether a blob of that digest is there."""
 
-    def push_blob(self, repository: str, content: Content, *, mount_from: str | None = None) -> None:
-        """Store a blob; it is durable when this returns. It may be taken from another repository."""
+    def push_blob(self, repository: str, blob: Blob, *, mount_from: str | None = None) -> None:
+        """Store a blob; it is durable when this returns. It may be taken from another repository, and is then not read.
+
+        A blob that is not what its descriptor says is a CorruptError, and not stored.
+        """
 
     def push(self, repository: str, content: Content, *, tags: Sequence[str] = ()) -> None:
         """Store a manifest or index and move these tags to it, all in one step where the registry can."""
+
+    def delete(self, repository: str, reference: str | Digest) -> None:
+        """Delete a tag, or a manifest by its digest with every tag that names it.
+
+        A NotFoundError where there is none, a RegistryError where the registry does not delete.
+        """
 
     def tags(self, repository: str) -> tuple[str, ...]:
         """List tags, sorted; empty where there is no such repository."""
 
     def repositories(self) -> tuple[str, ...] | None:
         """List repositories, sorted; none where the registry can't tell."""
+
+    def claim(self, repository: str) -> None:
+        """Make sure that the repository is there and that we may write to it; a DeniedError where we may not.
+
+        Some registries answer "denied" for a repository that is not there yet; after this they answer for what is in
+        it. What it may leave is one blob of two bytes that nothing names.
+        """
+
+    def features(self, repository: str) -> tuple[Feature, ...]:
+        """Find out what the registry can do for a repository, leaving nothing behind; it may not answer."""
 
     def writing(self, repository: str) -> AbstractContextManager[None]:
         """Keep other writers of this repository out, where the registry can; waits its turn."""

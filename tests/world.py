@@ -16,12 +16,12 @@ from reconciler.lock.model import Interpreter, Lock, Package, PlatformLock
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.identity import desire
 from reconciler.manifest.model import Manifest, Python
-from reconciler.oci.descriptor import Content, Descriptor, Image
+from reconciler.oci.descriptor import Blob, Content, Descriptor, Image
 from reconciler.oci.image import ImageConfig, to_image
 from reconciler.plan.change import Plan, Policy
 from reconciler.plan.observed import Observed
 from reconciler.plan.planner import plan
-from reconciler.ports import Executor, Progress, Registry, Resolution, Resolved, Task
+from reconciler.ports import Executor, Feature, Progress, Registry, Resolution, Resolved, Task
 from reconciler.reconcile.apply import apply
 from reconciler.reconcile.ledger import read_state_if_whole
 from reconciler.reconcile.means import Means
@@ -161,6 +161,10 @@ class Mortal:
     def address(self) -> str:
         return self.inner.address
 
+    @property
+    def remote(self) -> bool:
+        return self.inner.remote
+
     def _write(self, write: Callable[[], None]) -> None:
         number = self.writes
         self.writes += 1
@@ -182,11 +186,20 @@ class Mortal:
     def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
         return self.inner.has_blob(repository, descriptor)
 
-    def push_blob(self, repository: str, content: Content, *, mount_from: str | None = None) -> None:
-        self._write(lambda: self.inner.push_blob(repository, content, mount_from=mount_from))
+    def push_blob(self, repository: str, blob: Blob, *, mount_from: str | None = None) -> None:
+        self._write(lambda: self.inner.push_blob(repository, blob, mount_from=mount_from))
 
     def push(self, repository: str, content: Content, *, tags: Sequence[str] = ()) -> None:
         self._write(lambda: self.inner.push(repository, content, tags=tags))
+
+    def delete(self, repository: str, reference: str | Digest) -> None:
+        self._write(lambda: self.inner.delete(repository, reference))
+
+    def claim(self, repository: str) -> None:
+        self.inner.claim(repository)
+
+    def features(self, repository: str) -> tuple[Feature, ...]:
+        return self.inner.features(repository)
 
     def tags(self, repository: str) -> tuple[str, ...]:
         return self.inner.tags(repository)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 from reconciler.oci.document import parse_object
 from reconciler.values.canonical import Json
@@ -68,6 +69,37 @@ class Content:
             platform=platform,
             annotations=annotations or {},
         )
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the bytes, all at once."""
+        yield self.data
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stream:
+    """A blob that is not held in memory: what it is, and how to read it from its beginning, each time anew.
+
+    Whoever reads it verifies it against the descriptor, or takes it from where that is done.
+    """
+
+    descriptor: Descriptor
+    read: Callable[[], Iterator[bytes]]
+
+    @property
+    def digest(self) -> Digest:
+        """The digest that the bytes have to have."""
+        return self.descriptor.digest
+
+    def describe(self) -> Descriptor:
+        """Describe the blob."""
+        return self.descriptor
+
+    def chunks(self) -> Iterator[bytes]:
+        """Read the bytes from the beginning."""
+        return self.read()
+
+
+Blob: TypeAlias = Content | Stream
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,7 @@ from reconciler.oci.descriptor import Descriptor
 from reconciler.oci.document import as_array, as_integer, as_object, parse_object
 from reconciler.oci.manifest import MAX_SIZE, parse_descriptor
 from reconciler.values.canonical import Json, to_canonical
+from reconciler.values.digest import Digest
 
 MAX_INDEX = 32 << 20
 """Bytes of an ``index.json``: a hundred thousand tags."""
@@ -35,6 +36,10 @@ class LayoutIndex:
         entry = self.tags.get(tag)
         return None if entry is None else parse_descriptor(entry, tag)
 
+    def named(self, digest: Digest) -> list[str]:
+        """List the tags that name a manifest."""
+        return [tag for tag, entry in self.tags.items() if as_object(entry, tag).get("digest") == str(digest)]
+
     def with_tags(self, tags: Iterable[str], descriptor: Descriptor) -> LayoutIndex:
         """Move tags to a manifest; every other entry stays as it is."""
         moved = {tag: _tagged(descriptor, tag).to_json() for tag in sorted(tags)}
@@ -42,6 +47,15 @@ class LayoutIndex:
         return LayoutIndex(
             value={**self.value, "manifests": [*entries, *moved.values()]},
             tags={**self.tags, **moved},
+        )
+
+    def without_tags(self, tags: Iterable[str]) -> LayoutIndex:
+        """Take tags away; every other entry stays as it is."""
+        gone = set(tags)
+        entries = [entry for entry in as_array(self.value["manifests"], "") if _ref_name(entry) not in gone]
+        return LayoutIndex(
+            value={**self.value, "manifests": entries},
+            tags={tag: entry for tag, entry in self.tags.items() if tag not in gone},
         )
 
     def to_bytes(self) -> bytes:

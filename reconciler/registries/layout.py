@@ -11,12 +11,14 @@ folder with something missing or broken in it is a CorruptError, never an empty 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from reconciler.errors import CorruptError, NotFoundError
-from reconciler.oci.descriptor import Content, Descriptor
+from reconciler.oci.descriptor import Blob, Content, Descriptor
+from reconciler.ports import Feature
 from reconciler.registries.checks import (
     STATE,
     check_repository,
@@ -47,6 +49,7 @@ class LayoutRegistry:
         self._wait_s = wait_s
         self._swept = False
         self.address = address or str(folder)
+        self.remote = False
 
     def fetch(self, repository: str, reference: str | Digest) -> Content:
         """Give a manifest or index, by tag or digest; its hash, and what its tag's entry says of it, are checked."""
@@ -90,7 +93,7 @@ class LayoutRegistry:
         with self._open(repository) as layout:
             return layout is not None and layout.size(descriptor.digest) == descriptor.size
 
-    def push_blob(self, repository: str, content: Content, *, mount_from: str | None = None) -> None:
+    def push_blob(self, repository: str, blob: Blob, *, mount_from: str | None = None) -> None:
         """Store a blob, durable when this returns; one that is there and damaged is replaced.
 
         Repositories share their blobs, so ``mount_from`` saves nothing.
@@ -98,6 +101,9 @@ class LayoutRegistry:
         if mount_from is not None:
             check_repository(mount_from)
         self._ensure(repository)
+        content = Content(media_type=blob.describe().media_type, data=b"".join(blob.chunks()))
+        if content.digest != blob.digest:
+            raise CorruptError(f"{repository}: what was to be stored as {blob.digest} has other content")
         self._put(repository, content)
 
     def push(self, repository: str, content: Content, *, tags: Sequence[str] = ()) -> None:
@@ -116,6 +122,25 @@ class LayoutRegistry:
             written = content.describe()
             if any(_differs(index.find(tag), written) for tag in tags):
                 write_file(layout.path / "index.json", index.with_tags(tags, written).to_bytes())
+
+    def delete(self, repository: str, reference: str | Digest) -> None:
+        """Take a tag, or a manifest with every tag that names it, out of ``index.json``; then the manifest's file."""
+        with self._index_lock(repository), self._open(repository) as layout:
+            index = layout.index() if layout is not None else None
+            if layout is None or index is None:
+                raise NotFoundError(f"{self.address}: no repository {repository}")
+            if isinstance(reference, Digest):
+                if layout.manifest(reference) is None:
+                    raise NotFoundError(f"{layout.path}: no manifest {reference}")
+                gone = index.named(reference)
+            else:
+                if index.find(reference) is None:
+                    raise NotFoundError(f"{layout.path}: no tag {reference[:140]!a}")
+                gone = [reference]
+            if gone:
+                write_file(layout.path / "index.json", index.without_tags(gone).to_bytes())
+            if isinstance(reference, Digest):
+                (layout.path / "blobs" / "sha256" / reference.hex).unlink(missing_ok=True)
 
     def tags(self, repository: str) -> tuple[str, ...]:
         """List tags, sorted; empty where there is no such repository."""
@@ -136,6 +161,23 @@ class LayoutRegistry:
             except NotADirectoryError as error:
                 raise CorruptError(f"{self._folder} is no folder", hint="name the registry's folder") from error
         return tuple(sorted(name for name in names if is_repository(name)))
+
+    def claim(self, repository: str) -> None:
+        """Do nothing: a folder is made when something is written, and one that may not be read says so itself."""
+        check_repository(repository)
+
+    def features(self, repository: str) -> tuple[Feature, ...]:
+        """Tell what a folder can do: everything, where its files may be written."""
+        check_repository(repository)
+        folder = self._folder
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        writable = os.access(folder, os.W_OK)
+        hint = "" if writable else f"get the right to write to {folder}"
+        return (
+            Feature(name="push", supported=writable, hint=hint),
+            *(Feature(name=name, supported=True) for name in ("list tags", "list repositories", "delete")),
+        )
 
     @contextmanager
     def writing(self, repository: str) -> Iterator[None]:

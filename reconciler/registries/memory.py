@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from reconciler.errors import CorruptError, NotFoundError
-from reconciler.oci.descriptor import Content, Descriptor
+from reconciler.oci.descriptor import Blob, Content, Descriptor
+from reconciler.ports import Feature
 from reconciler.registries.checks import check_repository, check_tag, manifest_of, refuse_dangling
 from reconciler.values.digest import Digest
 
@@ -16,8 +17,9 @@ from reconciler.values.digest import Digest
 class MemoryRegistry:
     """Blobs, manifests and tags by repository, safe for threads."""
 
-    def __init__(self, address: str = "memory") -> None:
+    def __init__(self, address: str = "memory", *, remote: bool = False) -> None:
         self.address = address
+        self.remote = remote
         self.blobs: dict[str, dict[Digest, bytes]] = {}
         """By repository and digest; tests damage them."""
         self.tagged: dict[str, dict[str, Descriptor]] = {}
@@ -66,13 +68,15 @@ class MemoryRegistry:
             data = self.blobs.get(repository, {}).get(descriptor.digest)
         return data is not None and len(data) == descriptor.size
 
-    def push_blob(self, repository: str, content: Content, *, mount_from: str | None = None) -> None:
-        """Store a blob."""
+    def push_blob(self, repository: str, blob: Blob, *, mount_from: str | None = None) -> None:
+        """Store a blob, verified."""
         check_repository(repository)
         if mount_from is not None:
             check_repository(mount_from)
+        data = b"".join(blob.chunks())
+        _verify(repository, blob.digest, data)
         with self._guard:
-            self.blobs.setdefault(repository, {})[content.digest] = content.data
+            self.blobs.setdefault(repository, {})[blob.digest] = data
 
     def push(self, repository: str, content: Content, *, tags: Sequence[str] = ()) -> None:
         """Store a manifest or index and move these tags to it, in one step."""
@@ -84,6 +88,20 @@ class MemoryRegistry:
             self.blobs.setdefault(repository, {})[content.digest] = content.data
             self.tagged.setdefault(repository, {}).update(dict.fromkeys(tags, content.describe()))
 
+    def delete(self, repository: str, reference: str | Digest) -> None:
+        """Delete a tag, or a manifest with every tag that names it."""
+        check_repository(repository)
+        with self._guard:
+            tagged = self.tagged.get(repository, {})
+            if isinstance(reference, str):
+                if tagged.pop(reference, None) is None:
+                    raise NotFoundError(f"{repository}: no tag {reference[:140]}")
+                return
+            if self.blobs.get(repository, {}).pop(reference, None) is None:
+                raise NotFoundError(f"{repository}: no manifest {reference}")
+            for tag in [tag for tag, found in tagged.items() if found.digest == reference]:
+                del tagged[tag]
+
     def tags(self, repository: str) -> tuple[str, ...]:
         """List tags, sorted."""
         check_repository(repository)
@@ -94,6 +112,17 @@ class MemoryRegistry:
         """List repositories, sorted."""
         with self._guard:
             return tuple(sorted(self.blobs))
+
+    def claim(self, repository: str) -> None:
+        """Do nothing: every repository is there and may be written."""
+        check_repository(repository)
+
+    def features(self, repository: str) -> tuple[Feature, ...]:
+        """Say that it can do everything."""
+        check_repository(repository)
+        return tuple(
+            Feature(name=name, supported=True) for name in ("push", "list tags", "list repositories", "delete")
+        )
 
     @contextmanager
     def writing(self, repository: str) -> Iterator[None]:

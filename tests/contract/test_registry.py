@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.errors import CorruptError, NotFoundError, RegistryError
 from reconciler.oci import media
-from reconciler.oci.descriptor import UNKNOWN_PLATFORM, Content, Descriptor, Image
+from reconciler.oci.descriptor import UNKNOWN_PLATFORM, Content, Descriptor, Image, Stream
 from reconciler.oci.image import side_entry
 from reconciler.oci.manifest import Index
 from reconciler.ports import Registry
@@ -42,6 +42,10 @@ def push(registry: Registry, repository: str, made: Image, *tags: str) -> Conten
 
 def index_of(made: Image) -> Content:
     return Index(manifests=(made.manifest.describe(platform=UNKNOWN_PLATFORM),)).to_content()
+
+
+def streamed(content: Content, *pieces: bytes) -> Stream:
+    return Stream(descriptor=content.describe(), read=lambda: iter(pieces))
 
 
 def test_what_is_pushed_is_fetched_by_tag_and_by_digest(registry: Registry) -> None:
@@ -141,6 +145,56 @@ def test_a_blob_may_be_taken_from_another_repository(registry: Registry) -> None
     registry.push_blob("old", blob)
     registry.push_blob("new", blob, mount_from="old")
     assert b"".join(registry.fetch_blob("new", blob.describe())) == b"12345"
+
+
+def test_a_blob_is_read_when_it_is_pushed_and_what_differs_is_not_stored(registry: Registry) -> None:
+    good = Content(media_type=media.LOCK, data=b"x" * 100_000)
+    registry.push_blob(
+        "training", Stream(descriptor=good.describe(), read=lambda: iter([good.data[:7], good.data[7:]]))
+    )
+    assert b"".join(registry.fetch_blob("training", good.describe())) == good.data
+    other = Content(media_type=media.LOCK, data=b"y" * 100_000)
+    for pieces in ([b"y" * 99_999], [b"y" * 99_999, b"z"], [b"y" * 100_001]):
+        with pytest.raises(CorruptError):
+            registry.push_blob("training", streamed(other, *pieces))
+        assert not registry.has_blob("training", other.describe())
+
+
+def test_a_deleted_tag_is_gone_and_what_it_named_stays(registry: Registry) -> None:
+    manifest = push(registry, "training", image("a"), "v1", "current")
+    registry.delete("training", "current")
+    assert registry.tags("training") == ("v1",)
+    assert registry.resolve("training", "current") is None
+    assert registry.fetch("training", manifest.digest) == manifest
+    with pytest.raises(NotFoundError):
+        registry.delete("training", "current")
+
+
+def test_a_deleted_manifest_takes_its_tags_along(registry: Registry) -> None:
+    manifest = push(registry, "training", image("a"), "v1", "current")
+    kept = push(registry, "training", image("b"), "v2")
+    registry.delete("training", manifest.digest)
+    assert registry.tags("training") == ("v2",)
+    assert registry.resolve("training", manifest.digest) is None
+    assert registry.fetch("training", "v2") == kept
+    with pytest.raises(NotFoundError):
+        registry.delete("training", manifest.digest)
+    with pytest.raises(NotFoundError):
+        registry.delete("nothing", manifest.digest)
+
+
+def test_a_claimed_repository_holds_nothing(registry: Registry) -> None:
+    registry.claim("training")
+    assert registry.tags("training") == ()
+    with pytest.raises(NotFoundError):
+        registry.fetch("training", "current")
+
+
+def test_what_a_registry_can_do_is_found_out_without_leaving_anything(registry: Registry) -> None:
+    found = {feature.name: feature.supported for feature in registry.features("training")}
+    assert found["push"] is True
+    assert found["list tags"] is True
+    assert registry.tags("training") == ()
 
 
 def test_a_blob_is_no_manifest(registry: Registry) -> None:
