@@ -14,19 +14,9 @@ from reconciler.plan.change import Action, Policy, Step
 from reconciler.plan.metadata import metadata_of
 from reconciler.plan.observed import Present
 from reconciler.ports import Builder, Progress, Stage, Task
+from reconciler.reconcile.images import copy_image, find_artifact, push_image
 from reconciler.reconcile.means import Means
-from reconciler.reconcile.publish import (
-    Artifact,
-    Draft,
-    Published,
-    copy_image,
-    find_artifact,
-    heal,
-    mend_tags,
-    publish,
-    publish_metadata,
-    push_image,
-)
+from reconciler.reconcile.publish import Artifact, Draft, Published, heal, mend_tags, publish, publish_metadata
 from reconciler.reconcile.resolve import resolve_step
 from reconciler.reconcile.tagged import read_record
 from reconciler.reconcile.tags import build_tag, versions

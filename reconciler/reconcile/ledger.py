@@ -14,7 +14,7 @@ from reconciler.oci import media
 from reconciler.oci.image import side_entry
 from reconciler.plan.state import State, parse_state
 from reconciler.ports import Registry
-from reconciler.reconcile.publish import push_image
+from reconciler.reconcile.images import push_image
 from reconciler.record import blob_of
 from reconciler.values.digest import Digest
 

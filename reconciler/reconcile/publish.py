@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.errors import ConflictError, CorruptError, NotFoundError
-from reconciler.oci.descriptor import Content, Image
-from reconciler.oci.manifest import parse_image
+from reconciler.oci.descriptor import Content
 from reconciler.ports import Registry
 from reconciler.reconcile import tags
+from reconciler.reconcile.images import push_image
 from reconciler.reconcile.tagged import expected_tags, names_version
 from reconciler.record import (
     Bodies,
@@ -54,41 +54,6 @@ class Published:
 
     record: Record
     digest: Digest
-
-
-def find_artifact(registry: Registry, name: str, key: Digest, known: Digest | None = None) -> Content | None:
-    """Find what was built for this key, every byte verified; what is damaged counts as not there.
-
-    ``known`` is what a record says that it is. A record can't be altered and a tag can, so it is believed first.
-    """
-    try:
-        manifest = registry.fetch(name, known or tags.build_tag(key))
-        image = parse_image(manifest)
-        for blob in (image.config, *image.layers):
-            for _ in registry.fetch_blob(name, blob):
-                pass
-    except (NotFoundError, CorruptError):
-        return None
-    return manifest
-
-
-def push_image(registry: Registry, name: str, image: Image, tag: str | None = None) -> Content:
-    """Write an image: its blobs, then its manifest, by digest and under a tag."""
-    for blob in image.blobs:
-        registry.push_blob(name, blob)
-    registry.push(name, image.manifest, tags=(tag,) if tag else ())
-    return image.manifest
-
-
-def copy_image(registry: Registry, source: str, name: str, digest: Digest, tag: str) -> Content:
-    """Bring an image from another repository of the registry; blobs are mounted where the registry can."""
-    manifest = registry.fetch(source, digest)
-    image = parse_image(manifest)
-    for blob in (image.config, *image.layers):
-        data = b"".join(registry.fetch_blob(source, blob))
-        registry.push_blob(name, Content(media_type=blob.media_type, data=data), mount_from=source)
-    registry.push(name, manifest, tags=(tag,))
-    return manifest
 
 
 def publish(registry: Registry, draft: Draft, *, expected: Digest | None) -> Published:
