@@ -11,9 +11,9 @@ from reconciler.oci.descriptor import Image
 from reconciler.plan.change import Action, Reason
 from reconciler.plan.observed import Present
 from reconciler.reconcile.bodies import read_bodies, read_components, read_lock, with_bodies
+from reconciler.reconcile.images import push_image
 from reconciler.reconcile.inspect import get
 from reconciler.reconcile.observe import Depth, observe
-from reconciler.reconcile.publish import push_image
 from reconciler.record import Record, components_content, lock_content, parse_record, to_index
 from reconciler.registries.memory import MemoryRegistry
 from reconciler.values.digest import Digest

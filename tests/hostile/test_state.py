@@ -16,9 +16,9 @@ from reconciler.oci.image import side_entry
 from reconciler.plan.drift import DriftReport, drift
 from reconciler.plan.observed import Observed
 from reconciler.ports import Registry
+from reconciler.reconcile.images import push_image
 from reconciler.reconcile.ledger import REPOSITORY, begin, read_state, state_tag
 from reconciler.reconcile.observe import Depth, observe
-from reconciler.reconcile.publish import push_image
 from reconciler.reconcile.survey import known_names, witness_of
 from reconciler.registries.memory import MemoryRegistry
 from reconciler.registries.table import open_registry
