@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from reconciler.clients.http import CONNECTIONS, Http
+from reconciler.clients.http.index import Http
+from reconciler.clients.http.transport import CONNECTIONS
 from reconciler.clients.uv import Compiled
 from reconciler.errors import DeniedError, ResolveError
 from reconciler.manifest.desired import Desired

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from reconciler.clients.aliases import bind
-from reconciler.clients.http import without_credentials
+from reconciler.clients.http.transport import without_credentials
 from reconciler.clients.indexes import IndexSettings
 from reconciler.errors import ResolveError
 from reconciler.lock.model import MACHINE_INDEX

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.clients.http import Answer, Http
+from reconciler.clients.http.index import Answer, Http
 from reconciler.errors import NotFoundError, UnavailableError
 from reconciler.resolvers.pylock import file_of
 from reconciler.resolvers.sizes import path_of

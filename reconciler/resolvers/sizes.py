@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from reconciler.clients.http import CONNECTIONS, Http
+from reconciler.clients.http.index import Http
+from reconciler.clients.http.transport import CONNECTIONS
 from reconciler.errors import ResolveError
 from reconciler.resolvers.pylock import Pin
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from reconciler.clients.http import Http
+from reconciler.clients.http.index import Http
 from reconciler.clients.indexes import read_index_settings
 from reconciler.clients.uv import Compiled, Uv
 from reconciler.errors import ReconcilerError, ResolveError

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from reconciler.clients import http
-from reconciler.clients.http import Http
+from reconciler.clients.http import index as http
+from reconciler.clients.http.index import Http
 from reconciler.errors import DeniedError, NotFoundError, ReconcilerError, UnavailableError
 from tests.conftest import Required
 from tests.servers import Asked, Reply, Server, certificate, serving, speaking

@@ -45,7 +45,7 @@ OWNERS: dict[str, str] = {
     "referencing": "manifest/schema.py",
     "packaging": "values/pep.py",
     "git": "clients/git.py",
-    "urllib3": "clients/http.py",
+    "urllib3": "clients/http/",
     "uv": "clients/uv.py",
     "click": "cli/",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.clients.http import Http
+from reconciler.clients.http.index import Http
 from reconciler.errors import ResolveError, UnavailableError
 from reconciler.lock.model import Package
 from reconciler.resolvers.explanation import failure, source_only

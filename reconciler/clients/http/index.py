@@ -11,28 +11,28 @@ from __future__ import annotations
 import base64
 import netrc
 import os
-import ssl
-import threading
 import time
-import urllib.request
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
-    import socket
-
     import urllib3
 
-from reconciler.clients.address import is_link_local
+from reconciler.clients.http.transport import (
+    PORTS,
+    origin,
+    pool,
+    proxy_for,
+    refuse_link_local,
+    without_credentials,
+)
 from reconciler.errors import DeniedError, NotFoundError, UnavailableError
 
-CONNECTIONS = 16
 MAX_PAGE = 64 << 20
 MAX_REDIRECTS = 5
 MAX_TRIES = 4
@@ -45,7 +45,6 @@ _GZIP = 31  # zlib: a window of 15 bits, and a gzip header
 _OK, _DENIED, _MISSING = 200, (401, 403, 407), (404, 410)
 _ELSEWHERE = (301, 302, 303, 307, 308)
 _LATER = (429, 500, 502, 503, 504)
-_PORTS = {"http": 80, "https": 443}
 _NO_ANSWER = "the package index does not answer"
 _AGAIN = "try again later"
 
@@ -106,7 +105,7 @@ class Http:
         authorization = self._authorization(first)
         parts = first
         for _ in range(MAX_REDIRECTS + 1):
-            own = {"Authorization": authorization} if authorization and _origin(parts) == _origin(first) else {}
+            own = {"Authorization": authorization} if authorization and origin(parts) == origin(first) else {}
             with closing(self._send(method, parts, {**headers, **own})) as answer:
                 if answer.status not in _ELSEWHERE:
                     _check_status(answer)
@@ -116,10 +115,10 @@ class Http:
         raise UnavailableError("the package index redirects without end")
 
     def _send(self, method: str, parts: SplitResult, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        _refuse_link_local(parts.hostname or "")
-        pool = _pool(self._proxy(parts), self.environ.get("SSL_CERT_FILE"), self.timeout_s, self.limit_s)
+        refuse_link_local(parts.hostname or "", "the package index")
+        made = pool(proxy_for(self.environ, parts), self.environ.get("SSL_CERT_FILE"), self.timeout_s, self.limit_s)
         bare = urlunsplit(without_credentials(parts))
-        return pool.request(method, bare, headers=headers, preload_content=False, redirect=False, retries=False)
+        return made.request(method, bare, headers=headers, preload_content=False, redirect=False, retries=False)
 
     def _authorization(self, parts: SplitResult) -> str | None:
         user, password = parts.username, parts.password
@@ -129,16 +128,6 @@ class Http:
             return None
         text = f"{unquote(user)}:{unquote(password or '')}"
         return "Basic " + base64.b64encode(text.encode()).decode("ascii")
-
-    def _proxy(self, parts: SplitResult) -> str | None:
-        proxies = {
-            name.lower().removesuffix("_proxy"): value
-            for name, value in self.environ.items()
-            if name.lower().endswith("_proxy") and value
-        }
-        if urllib.request.proxy_bypass_environment(parts.hostname or "", {"no": proxies.get("no", "")}):  # type: ignore[attr-defined]  # undocumented stub
-            return None
-        return proxies.get(parts.scheme) or proxies.get("all")
 
 
 class _Laterlike(Exception):  # noqa: N818  # no error yet: the next try may do
@@ -178,17 +167,12 @@ def split(url: str) -> SplitResult:
     """Read an address of http or https; another is an UnavailableError that does not show it."""
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable:
         raise UnavailableError("the package index has an address that can't be used")
     return parts
-
-
-def without_credentials(parts: SplitResult) -> SplitResult:
-    """Drop the user and the password of an address."""
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2])
 
 
 def _next(parts: SplitResult, location: str) -> SplitResult:
@@ -200,10 +184,6 @@ def _next(parts: SplitResult, location: str) -> SplitResult:
     if parts.scheme == "https" and found.scheme == "http":
         raise UnavailableError("the package index redirects from https to http, which is not followed")
     return found
-
-
-def _origin(parts: SplitResult) -> tuple[str, str, int]:
-    return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or _PORTS[parts.scheme]
 
 
 def _check_status(answer: urllib3.BaseHTTPResponse) -> None:
@@ -255,85 +235,6 @@ def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
         raise UnavailableError("the package index sends a page that can't be unpacked") from error
     if not member.eof:
         raise UnavailableError("the package index sends a page that ends early", hint=_AGAIN)
-
-
-# -- link-local addresses ---------------------------------------------------------------------------------------
-
-
-def _refuse_link_local(host: str) -> None:
-    # What a name leads to is looked at when it is connected.
-    if is_link_local(host):
-        raise UnavailableError("the package index has a link-local address, which is not used")
-
-
-class _Guarded:
-    """A connection that looks whom it reached before it says a word, and whose answer has to begin in time."""
-
-    limit_s: float
-    sock: Any
-    proxy: Any
-
-    def _new_conn(self) -> socket.socket:
-        made: socket.socket = super()._new_conn()  # type: ignore[misc]  # urllib3's, in a class made of both
-        if self.proxy is None:
-            try:
-                _refuse_link_local(str(made.getpeername()[0]))
-            except BaseException:
-                made.close()
-                raise
-        return made
-
-    def getresponse(self) -> Any:  # noqa: ANN401  # as urllib3's
-        over = threading.Event()
-        timer = threading.Timer(self.limit_s, self._cut, [over])
-        timer.daemon = True
-        timer.start()
-        try:
-            answer = super().getresponse()  # type: ignore[misc]  # as above
-        finally:
-            timer.cancel()
-        if over.is_set():  # http.client takes headers that were cut off for all of them
-            answer.close()
-            raise TimeoutError
-        return answer
-
-    def _cut(self, over: threading.Event) -> None:
-        over.set()
-        with suppress(OSError, AttributeError):
-            self.sock.shutdown(2)
-
-
-@cache
-def _pool(proxy: str | None, certificates: str | None, timeout_s: float, limit_s: float) -> urllib3.PoolManager:
-    import urllib3  # noqa: PLC0415  # start-up: only what speaks HTTP pays
-
-    settings = {"maxsize": CONNECTIONS, "timeout": urllib3.Timeout(timeout_s), "ssl_context": _context(certificates)}
-    if proxy is None:
-        manager = urllib3.PoolManager(**settings)  # type: ignore[arg-type]  # one mapping for two constructors
-    else:
-        parts = urlsplit(proxy)
-        headers = None
-        if parts.username is not None:
-            user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers = urllib3.make_headers(proxy_basic_auth=user)
-        bare = urlunsplit(without_credentials(parts))
-        manager = urllib3.ProxyManager(bare, proxy_headers=headers, **settings)  # type: ignore[arg-type]  # as above
-    manager.pool_classes_by_scheme = {
-        scheme: _guarded(kind, limit_s) for scheme, kind in manager.pool_classes_by_scheme.items()
-    }
-    return manager
-
-
-def _guarded(kind: Any, limit_s: float) -> Any:  # noqa: ANN401  # classes made at run time
-    connection = type("Guarded", (_Guarded, kind.ConnectionCls), {"limit_s": limit_s})
-    return type("Pool", (kind,), {"ConnectionCls": connection})
-
-
-def _context(certificates: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=certificates or None)
-    except OSError as error:
-        raise UnavailableError("the certificates that SSL_CERT_FILE names can't be read") from error
 
 
 def _from_netrc(environ: Mapping[str, str], host: str) -> tuple[str | None, str | None]:

@@ -1,0 +1,1 @@
+"""HTTP: ``transport`` (connections, owns urllib3), and ``index``, pages of package indexes."""
