@@ -96,15 +96,13 @@ class LayoutRegistry:
     def push_blob(self, repository: str, blob: Blob, *, mount_from: str | None = None) -> None:
         """Store a blob, durable when this returns; one that is there and damaged is replaced.
 
+        It is streamed, and not read at all where it is there and whole, in this repository or in another one.
         Repositories share their blobs, so ``mount_from`` saves nothing.
         """
         if mount_from is not None:
             check_repository(mount_from)
         self._ensure(repository)
-        content = Content(media_type=blob.describe().media_type, data=b"".join(blob.chunks()))
-        if content.digest != blob.digest:
-            raise CorruptError(f"{repository}: what was to be stored as {blob.digest} has other content")
-        self._put(repository, content)
+        self._put(repository, blob)
 
     def push(self, repository: str, content: Content, *, tags: Sequence[str] = ()) -> None:
         """Store a manifest or index and move all these tags to it by one rename of ``index.json``."""
@@ -225,11 +223,12 @@ class LayoutRegistry:
                 raise
             return False  # losing the state loses nothing, so that it alone is made anew
 
-    def _put(self, repository: str, content: Content) -> None:
-        path = self._folder / repository / "blobs" / "sha256" / content.digest.hex
-        if not holds(path, content.digest):
-            self._store.put(content.data)
-            self._store.link(content.digest, path)
+    def _put(self, repository: str, blob: Blob) -> None:
+        descriptor = blob.describe()
+        path = self._folder / repository / "blobs" / "sha256" / blob.digest.hex
+        if not holds(path, blob.digest, descriptor.size):
+            self._store.put_stream(descriptor, blob.chunks)
+            self._store.link(blob.digest, path)
 
     def _sweep(self, repository: str) -> None:
         for folder in ("", "blobs/sha256"):

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 from reconciler.errors import CorruptError, NotFoundError
-from reconciler.store.durable import create_file, disk_errors, link_file, make_folders, sweep, write_file
+from reconciler.oci.descriptor import Descriptor
+from reconciler.store.durable import create_file, disk_errors, link_file, make_folders, sweep
 from reconciler.values.digest import Digest
+
+_CHUNK = 1 << 20
 
 
 class ContentStore:
@@ -24,13 +30,16 @@ class ContentStore:
     def put(self, data: bytes) -> Digest:
         """Keep content, durable when this returns; what is there and damaged is replaced, what is whole never is."""
         digest = Digest.of(data)
-        path = self.path_of(digest)
-        if not holds(path, digest):
-            make_folders(self._folder)
-            # Whoever comes second finds the file of the first, so that all second names are of one file.
-            if not create_file(path, data) and not holds(path, digest):
-                write_file(path, data)
+        self._put(digest, len(data), lambda: (data,))
         return digest
+
+    def put_stream(self, descriptor: Descriptor, read: Callable[[], Iterable[bytes]]) -> None:
+        """Keep content as :meth:`put` does, without holding it in memory.
+
+        It is read only where it is not there and whole already, and at most to its size; what differs from size or
+        digest is a CorruptError that leaves nothing behind.
+        """
+        self._put(descriptor.digest, descriptor.size, lambda: _verified(descriptor, read()))
 
     def read(self, digest: Digest) -> bytes:
         """Give content. A NotFoundError where there is none, a CorruptError where it is not what was kept."""
@@ -50,22 +59,61 @@ class ContentStore:
         """Remove what interrupted writers left; tell how many files."""
         return sweep(self._folder)
 
+    def _put(self, digest: Digest, size: int, read: Callable[[], Iterable[bytes]]) -> None:
+        path = self.path_of(digest)
+        if not holds(path, digest, size):
+            make_folders(self._folder)
+            # Whoever comes second finds the file of the first, so that all second names are of one file.
+            create_file(path, read(), keep=lambda: holds(path, digest, size))
 
-def holds(path: Path, digest: Digest) -> bool:
-    """Tell whether a plain file is there with that content."""
-    data = _read(path)
-    return data is not None and Digest.of(data) == digest
+
+def holds(path: Path, digest: Digest, size: int) -> bool:
+    """Tell whether a plain file of this size is there with that content; it is never in memory as a whole."""
+    with disk_errors(path, "read"):
+        file = _open(path)
+        if file is None:
+            return False
+        with os.fdopen(file, "rb", buffering=0) as stream:
+            found = os.fstat(file)
+            if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+                return False
+            hashed = sha256()
+            while chunk := stream.read(_CHUNK):
+                hashed.update(chunk)
+            return hashed.hexdigest() == digest.hex
 
 
 def _read(path: Path) -> bytes | None:
     with disk_errors(path, "read"):
-        try:
-            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError:
+        file = _open(path)
+        if file is None:
             return None
-        except OSError as error:
-            if error.errno == errno.ELOOP:  # a link is no content
-                return None
-            raise
         with os.fdopen(file, "rb") as stream:
             return stream.read()
+
+
+def _open(path: Path) -> int | None:
+    """Open a file; none where there is none or a link, which is no content."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise
+
+
+def _verified(descriptor: Descriptor, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass chunks on while they are hashed and counted; more than the size is never passed on."""
+    left, hashed = descriptor.size, sha256()
+    for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise CorruptError(f"blob {descriptor.digest} is longer than its {descriptor.size} bytes")
+        hashed.update(chunk)
+        yield chunk
+    if left:
+        raise CorruptError(f"blob {descriptor.digest} ends {left} bytes before its {descriptor.size} bytes")
+    if hashed.hexdigest() != descriptor.digest.hex:
+        raise CorruptError(f"blob {descriptor.digest} has other content")

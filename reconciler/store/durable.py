@@ -11,7 +11,7 @@ import errno
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from reconciler.errors import StoreError
 
 TEMPORARY = ".tmp-"
 _MODE = 0o666
+_CHUNK = 1 << 20
 _LINK_TRIES = 1000
 """Under a writer that does nothing but replace the source, about every seventh try fails."""
 _REMEDIES = {
@@ -55,22 +56,19 @@ def store_error(error: OSError, path: Path, action: str) -> StoreError:
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file, durable and whole, over one that is there; the folder has to exist. Else a StoreError."""
-    with disk_errors(path, "write"), _folder(path.parent) as folder, _temporary(path.parent) as (name, file):
-        _write_all(file, data)
-        os.fsync(file)
-        name.replace(path)
-        sync_folder(folder)
+    _write_file(path, (data,))
 
 
-def create_file(path: Path, data: bytes) -> bool:
+def create_file(path: Path, chunks: Iterable[bytes], *, keep: Callable[[], bool] = lambda: True) -> bool:
     """Write a file, durable and whole, unless its name is taken; tell whether it was written. Else a StoreError.
 
-    Where the file system has no hard links, what is there is replaced.
+    What has the name stays where ``keep`` says so, which is asked once all is on the disk; else it is replaced, as it
+    always is where the file system has no hard links. What ``chunks`` raises leaves nothing behind.
     """
     with disk_errors(path, "write"), _folder(path.parent) as folder, _temporary(path.parent) as (name, file):
-        _write_all(file, data)
+        _write_all(file, chunks)
         os.fsync(file)
-        created = _name_once(name, path)
+        created = _name_once(name, path, keep)
         sync_folder(folder)
     return created
 
@@ -78,7 +76,7 @@ def create_file(path: Path, data: bytes) -> bool:
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file in one step that need not survive a power loss: for what is checked on reading and derived anew."""
     with disk_errors(path, "write"), _temporary(path.parent) as (name, file):
-        _write_all(file, data)
+        _write_all(file, (data,))
         name.replace(path)
 
 
@@ -96,9 +94,7 @@ def link_file(source: Path, path: Path) -> None:
         else:
             sync_folder(folder)
             return
-    with disk_errors(source, "read"):
-        data = source.read_bytes()
-    write_file(path, data)
+    _write_file(path, _read_chunks(source))
 
 
 def make_folders(path: Path) -> None:
@@ -184,19 +180,37 @@ def _create(folder: Path) -> tuple[Path, int]:
         os.close(file)
 
 
-def _write_all(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
+def _write_file(path: Path, chunks: Iterable[bytes]) -> None:
+    with disk_errors(path, "write"), _folder(path.parent) as folder, _temporary(path.parent) as (name, file):
+        _write_all(file, chunks)
+        os.fsync(file)
+        name.replace(path)
+        sync_folder(folder)
 
 
-def _name_once(name: Path, path: Path) -> bool:
-    """Give a temporary file its name for good unless that is taken; the temporary name goes either way."""
+def _write_all(file: int, chunks: Iterable[bytes]) -> None:
+    for chunk in chunks:
+        view = memoryview(chunk)
+        while view:
+            view = view[os.write(file, view) :]
+
+
+def _read_chunks(path: Path) -> Iterator[bytes]:
+    with disk_errors(path, "read"), path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+def _name_once(name: Path, path: Path, keep: Callable[[], bool]) -> bool:
+    """Give a temporary file its name, unless that is taken by what is kept; the temporary name goes either way."""
     try:
         os.link(name, path, follow_symlinks=False)
     except FileExistsError:
-        name.unlink()
-        return False
+        if keep():
+            name.unlink()
+            return False
+        name.replace(path)
+        return True
     except OSError as error:
         if error.errno not in _NO_LINK:
             raise

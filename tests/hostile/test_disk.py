@@ -14,9 +14,11 @@ import pytest
 
 from reconciler.errors import StoreError
 from reconciler.oci import media
+from reconciler.oci.descriptor import Descriptor, Stream
 from reconciler.oci.image import side_entry
 from reconciler.registries.layout import LayoutRegistry
 from reconciler.store.content import ContentStore
+from reconciler.values.digest import Digest
 
 
 class Required(Protocol):
@@ -80,6 +82,22 @@ def test_a_full_disk_keeps_the_old_state_until_there_is_room(small_disk: Path, f
     filler.unlink()
     push(small_disk, b"new" * 20_000, "v2", "current")
     assert registry_in(small_disk).tags("training") == ("current", "v1", "v2")
+
+
+@pytest.mark.threat("F15")
+def test_a_disk_that_fills_up_while_a_blob_streams_keeps_nothing_of_it(small_disk: Path) -> None:
+    push(small_disk, b"old", "v1", "current")
+    pieces = [bytes([number]) * 50_000 for number in range(8)]
+    data = b"".join(pieces)
+    large = Stream(
+        descriptor=Descriptor(media_type=media.LOCK, digest=Digest.of(data), size=len(data)),
+        read=lambda: iter(pieces),
+    )
+    with pytest.raises(StoreError, match="No space") as caught:
+        registry_in(small_disk).push_blob("training", large)
+    check_old(small_disk, caught.value)
+    assert not registry_in(small_disk).has_blob("training", large.descriptor)
+    push(small_disk, b"new", "v2", "current")
 
 
 @pytest.mark.threat("F15")

@@ -100,7 +100,7 @@ def test_a_source_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_what_has_the_name_already_is_kept(tmp_path: Path) -> None:
-    assert create_file(tmp_path / "f", b"first")
-    assert not create_file(tmp_path / "f", b"second")
+    assert create_file(tmp_path / "f", (b"first",))
+    assert not create_file(tmp_path / "f", (b"second",))
     assert (tmp_path / "f").read_bytes() == b"first"
     assert [path.name for path in tmp_path.iterdir()] == ["f"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,13 @@ import pytest
 
 from reconciler.errors import StoreError
 from reconciler.oci import media
+from reconciler.oci.descriptor import Descriptor
 from reconciler.oci.image import side_entry
 from reconciler.registries.layout import LayoutRegistry
 from reconciler.registries.opened import make_layout
 from reconciler.store.content import ContentStore
 from reconciler.store.durable import link_file, make_folders, sweep, write_file
+from reconciler.values.digest import Digest
 
 Event = tuple[str, ...]
 
@@ -74,6 +76,17 @@ def old(path: Path) -> Path:
     return path
 
 
+STREAM = Descriptor(media_type=media.LOCK, digest=Digest.of(b"x" + b"y" * 100), size=101)
+
+
+def pieces() -> Iterator[bytes]:
+    return iter((b"x", b"y" * 100))
+
+
+def damaged(at: Path) -> Path:
+    return old(ContentStore(at).path_of(ContentStore(at).put(b"x" + b"y" * 100)))
+
+
 WRITES: dict[str, Callable[[Path], Callable[[], object]]] = {
     "a new file": lambda at: lambda: write_file(at / "f", b"new"),
     "a file over another": lambda at: (old(at / "f"), lambda: write_file(at / "f", b"new"))[1],
@@ -83,6 +96,8 @@ WRITES: dict[str, Callable[[Path], Callable[[], object]]] = {
     "folders": lambda at: lambda: make_folders(at / "a" / "b" / "c"),
     "a layout": lambda at: lambda: make_layout(at / "training"),
     "content": lambda at: lambda: ContentStore(at).put(b"x" * 100),
+    "a stream": lambda at: lambda: ContentStore(at).put_stream(STREAM, pieces),
+    "a stream over damaged content": lambda at: (damaged(at), lambda: ContentStore(at).put_stream(STREAM, pieces))[1],
     "a blob": lambda at: lambda: registry(at).push_blob("training", side_entry(media.LOCK, b"x").blobs[0]),
     "an image and its tags": lambda at: lambda: push(registry(at), "x", "v1", "current"),
     "a tag that moves": lambda at: moving(registry(at)),
