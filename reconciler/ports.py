@@ -7,6 +7,7 @@ the system behind it to ``reconciler.errors``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -143,6 +144,37 @@ class Registry(Protocol):
         """Keep other writers of this repository out, where the registry can; waits its turn."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """A file or folder of a registry's storage that is worth a word: its path as people type it, and its size in bytes.
+
+    ``digest`` is what a blob's name says. ``fault`` says what is wrong with it; nothing is wrong with what is merely
+    named by nothing, or left over from a write that was cut off (``leftover``).
+    """
+
+    path: str
+    size: int = 0
+    digest: Digest | None = None
+    fault: str = ""
+    leftover: bool = False
+
+
+class Inspected(Protocol):
+    """The storage of a registry, where it can be looked at from below; nothing is written."""
+
+    def place(self, repository: str, digest: Digest | None = None) -> str:
+        """Say where a blob is kept, or the whole repository, as people type it."""
+
+    def copy_of(self, repository: str, digest: Digest) -> str | None:
+        """Find a whole copy of a repository's blob kept elsewhere, and say where."""
+
+    def inspect(self, repository: str, known: AbstractSet[Digest]) -> Iterator[Stored]:
+        """List what is odd, left over, or not ``known`` to be named; blobs that are not known are hashed."""
+
+    def inspect_shared(self) -> Iterator[Stored]:
+        """List what is odd, damaged or left over in what all repositories share."""
+
+
 # -- making environments ----------------------------------------------------------------------------------------
 
 
@@ -245,6 +277,7 @@ class Stage(Enum):
     RESOLVING = "resolving"
     BUILDING = "building"
     PUBLISHING = "publishing"
+    CHECKING = "checking"
     DONE = "done"
     FAILED = "failed"
 

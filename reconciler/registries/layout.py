@@ -27,6 +27,7 @@ from reconciler.registries.checks import (
     manifest_of,
     refuse_dangling,
 )
+from reconciler.registries.inspection import Inspection
 from reconciler.registries.opened import OpenedLayout, has_plain_blob, leads_nowhere, make_layout, open_layout, remove
 from reconciler.store.content import ContentStore, holds
 from reconciler.store.durable import disk_errors, sweep, write_file
@@ -176,6 +177,10 @@ class LayoutRegistry:
             Feature(name="push", supported=writable, hint=hint),
             *(Feature(name=name, supported=True) for name in ("list tags", "list repositories", "delete")),
         )
+
+    def inspection(self) -> Inspection:
+        """Look at the files themselves."""
+        return Inspection(self._folder, self._store)
 
     @contextmanager
     def writing(self, repository: str) -> Iterator[None]:
