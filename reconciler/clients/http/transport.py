@@ -130,6 +130,7 @@ class Transport:
         self._timeout_s = timeout_s
         self._limit_s = limit_s
         self._authorities = authorities
+        self._made: dict[str, urllib3.PoolManager] = {}
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Reply:
         """Send a request and give its answer, whatever it says; an UnansweredError where there is none.
@@ -137,15 +138,7 @@ class Transport:
         With a body of pieces, ``headers`` say its Content-Length. An UnavailableError where the address may not be
         talked to.
         """
-        parts = urlsplit(url)
-        refuse_link_local(parts.hostname or "", parts.netloc)
-        made = pool(
-            proxy_for(self._environ, parts),
-            self._environ.get("SSL_CERT_FILE"),
-            self._timeout_s,
-            self._limit_s,
-            self._authorities,
-        )
+        made = self._made.get(url[: url.find("/", 8)]) or self._pool(url)
         with _mapped():
             return Reply(
                 made.urlopen(
@@ -158,6 +151,19 @@ class Transport:
                     retries=False,
                 )
             )
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        """Find the connections for an address, the same for all that begin as it does."""
+        parts = urlsplit(url)
+        refuse_link_local(parts.hostname or "", parts.netloc)
+        made = self._made[f"{parts.scheme}://{parts.netloc}"] = pool(
+            proxy_for(self._environ, parts),
+            self._environ.get("SSL_CERT_FILE"),
+            self._timeout_s,
+            self._limit_s,
+            self._authorities,
+        )
+        return made
 
 
 def speaks_tls(host: str, port: int) -> bool:

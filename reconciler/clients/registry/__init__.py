@@ -1,0 +1,1 @@
+"""Registries over HTTP: what is asked, with which credentials, and what the answers mean."""

@@ -1,0 +1,137 @@
+"""How often, and how long, a registry is asked again.
+
+Tries are few, waits grow and are never longer than a registry asks for or the time that is left; who asks for more than
+that is taken at its word: later. One silence is counted over all requests: where a registry has not answered anything
+for its whole time, the next requests fail at once, so that a thousand of them end as soon as one.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+
+from reconciler.clients.http.transport import UnansweredError
+from reconciler.errors import TryLaterError, UnavailableError
+
+TRIES = 5
+_FIRST_S = 0.2
+_LONGEST_S = 10.0
+_MAX_DIGITS = 9
+
+
+class LaterError(Exception):
+    """An answer after which the next try may do; ``wait_s`` is when, where it says so."""
+
+    def __init__(self, said: str, *, status: int, wait_s: float | None) -> None:
+        super().__init__(said)
+        self.status = status
+        self.wait_s = wait_s
+
+
+class Patience:
+    """The time that a registry gets: ``limit_s`` for one question with all its tries, and for one silence of all.
+
+    ``sleep`` waits that many seconds; tests give their own.
+    """
+
+    def __init__(self, host: str, *, limit_s: float, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.limit_s = limit_s
+        self._host = host
+        self._sleep = sleep
+        self._guard = threading.Lock()
+        self._silent_since: float | None = None
+
+    def answered(self) -> None:
+        """Note that the registry gave an answer."""
+        self._silent_since = None
+
+    def tries(self, what: str, *, length: int = 0) -> Iterator[Try]:
+        """Give one try after another until one is done; ``length`` bytes to send or receive give it more time."""
+        self._refuse_silent(what)
+        end = time.monotonic() + self.limit_s + length / _SLOWEST
+        wait_s = _FIRST_S
+        for number in range(TRIES):
+            one = Try(patience=self, what=what, end=end, last=number == TRIES - 1)
+            yield one
+            self._sleep(one.wait(wait_s))
+            wait_s *= 2
+
+    def failed(self, what: str, error: Exception) -> UnavailableError:
+        """Say what the last try ended with."""
+        if isinstance(error, LaterError):
+            after = f", and to wait {error.wait_s:.0f} s" if error.wait_s else ""
+            kind = TryLaterError if error.status == _TOO_MANY or error.wait_s else UnavailableError
+            return kind(f"{what}: {error}{after}", hint="try again later")
+        return UnavailableError(f"{what}: {self._host} does not answer: {error}", hint="try again later")
+
+    def silent(self) -> None:
+        """Note that there was no answer."""
+        with self._guard:
+            if self._silent_since is None:
+                self._silent_since = time.monotonic()
+
+    def _refuse_silent(self, what: str) -> None:
+        since = self._silent_since
+        if since is not None and time.monotonic() - since > self.limit_s:
+            raise UnavailableError(
+                f"{what}: {self._host} has answered nothing for {time.monotonic() - since:.0f} s",
+                hint="try again later",
+            )
+
+
+_SLOWEST = 32 << 10
+"""Bytes a second: what is slower does not come to an end."""
+_TOO_MANY = 429
+
+
+class Try:
+    """One try: a context that keeps back what goes wrong, unless it is the last or its time is over."""
+
+    def __init__(self, *, patience: Patience, what: str, end: float, last: bool) -> None:
+        self.end = end
+        self._patience = patience
+        self._what = what
+        self._last = last
+        self._wait_s: float | None = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if error is None:
+            self._patience.answered()
+            return False
+        if not isinstance(error, (UnansweredError, LaterError)):
+            return False
+        if isinstance(error, UnansweredError):
+            self._patience.silent()
+        else:
+            self._wait_s = error.wait_s
+        left = self.end - time.monotonic()
+        if self._last or left <= 0 or (self._wait_s is not None and self._wait_s > left):
+            raise self._patience.failed(self._what, error) from error
+        return True
+
+    def wait(self, usual_s: float) -> float:
+        """Say how long to wait before the next try: what was asked for, else somewhat around the usual."""
+        left = max(0.0, self.end - time.monotonic())
+        if self._wait_s is not None:
+            return min(self._wait_s, left)
+        return min(usual_s * random.uniform(0.75, 1.25), _LONGEST_S, left)  # noqa: S311  # spreads clients, no secret
+
+
+def retry_after(text: str | None, now: float) -> float | None:
+    """Read Retry-After (RFC 9110, 10.2.3): seconds or a date; none where it says nothing that makes sense.
+
+    ``now`` is the time of day in seconds since 1970.
+    """
+    text = (text or "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text) if len(text) <= _MAX_DIGITS else float(10**_MAX_DIGITS)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None

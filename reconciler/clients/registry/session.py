@@ -1,0 +1,232 @@
+"""Requests to one registry: with credentials for it alone, tried again where that helps, bounded in size and time."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from reconciler.clients.http.transport import (
+    PORTS,
+    Body,
+    Reply,
+    Transport,
+    UnansweredError,
+    origin,
+    speaks_tls,
+)
+from reconciler.clients.registry import tokens
+from reconciler.clients.registry.answers import LATER, MAX_ERROR, Answer, refuse, refuse_size
+from reconciler.clients.registry.credentials import find_credential
+from reconciler.clients.registry.retrying import LaterError, Patience, Try, retry_after
+from reconciler.errors import RegistryError
+
+MAX_REDIRECTS = 5
+_MAX_LOGINS = 2
+_ELSEWHERE = (301, 302, 303, 307, 308)
+_UNAUTHORIZED = 401
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """How a registry is reached.
+
+    ``timeout_s`` is how long it may say nothing, ``limit_s`` how long one question may take with all its tries.
+    ``authorities`` are files with certificate authorities.
+    """
+
+    plain_http: bool = False
+    authorities: tuple[str, ...] = ()
+    token_host: str | None = None
+    timeout_s: float = 60.0
+    limit_s: float = 120.0
+
+
+class Session:
+    """Requests to the registry at ``host`` (with a port where it needs one); safe for threads."""
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        environ: Mapping[str, str],
+        settings: Settings | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.host = host
+        self._settings = settings or Settings()
+        self._environ = environ
+        self._transport = Transport(
+            environ=environ,
+            timeout_s=self._settings.timeout_s,
+            limit_s=self._settings.limit_s,
+            authorities=self._settings.authorities,
+        )
+        self._patience = Patience(host, limit_s=self._settings.limit_s, sleep=sleep)
+
+    def ask(  # noqa: PLR0913  # one argument a part of a request
+        self,
+        what: str,
+        method: str,
+        target: str,
+        *,
+        scopes: frozenset[str],
+        headers: Mapping[str, str] | None = None,
+        body: Body = None,
+        length: int = 0,
+        limit: int = MAX_ERROR,
+    ) -> Answer:
+        """Ask, and read the answer, whatever it says, of at most ``limit`` bytes.
+
+        ``what`` is said in errors. ``target`` is a path, or an address that the registry gave. An UnavailableError
+        where no answer comes, a CorruptError where it is too large.
+        """
+        for one in self._patience.tries(what, length=length):
+            with one, self._asked(one, method, target, scopes, headers or {}, body) as reply:
+                read = reply.read(limit)
+                if read is None:
+                    refuse_size(self.host, what, limit)
+                answer = Answer(status=reply.status, headers=reply.headers, body=read)
+                if answer.status in LATER:
+                    raise self._later(answer)
+                return answer
+        raise AssertionError("the last try raises")
+
+    @contextmanager
+    def streamed(  # as above
+        self, what: str, target: str, *, scopes: frozenset[str], headers: Mapping[str, str], one: Try
+    ) -> Iterator[Reply]:
+        """Ask for something large in one try, and give its answer unread; an answer that is an error is raised."""
+        with self._asked(one, "GET", target, scopes, headers, None) as reply:
+            if reply.status in (200, 206):
+                yield reply
+                return
+            answer = Answer(status=reply.status, headers=reply.headers, body=reply.read(MAX_ERROR) or b"")
+            if answer.status in LATER:
+                raise self._later(answer)
+            refuse(self.host, what, answer)
+
+    def tries(self, what: str, *, length: int = 0) -> Iterator[Try]:
+        """Give tries for what is done with :meth:`streamed` or in several requests."""
+        return self._patience.tries(what, length=length)
+
+    def resolve(self, target: str) -> str:
+        """Give the whole address of a path, or of one that the registry gave."""
+        return urljoin(self._base, target)
+
+    def resolve_from(self, target: str, link: str) -> str | None:
+        """Give the whole address of a link in the answer to ``target``; none where it leads out of the registry."""
+        try:
+            found = urlsplit(urljoin(target, link))
+            stays = found.scheme in PORTS and "@" not in found.netloc and origin(found) == origin(self._own)
+        except ValueError:
+            return None
+        return found.geturl() if stays else None
+
+    # -- one request --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _base(self) -> str:
+        """The registry's address: over TLS, unless plain HTTP is configured, or is what a loopback host speaks."""
+        plain = self._settings.plain_http
+        if not plain:
+            parts = urlsplit(f"//{self.host}")
+            name = parts.hostname or ""
+            plain = _is_loopback(name) and not speaks_tls(name, parts.port or PORTS["https"])
+        return f"{'http' if plain else 'https'}://{self.host}/"
+
+    @cached_property
+    def _own(self) -> SplitResult:
+        return urlsplit(self._base)
+
+    @cached_property
+    def _authorizer(self) -> tokens.Authorizer:
+        return tokens.Authorizer(
+            scheme=self._own.scheme,
+            host=self.host,
+            credential=partial(find_credential, self._environ, self.host),
+            ask=self._ask_token,
+            token_host=self._settings.token_host,
+        )
+
+    def _ask_token(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tokens.Reply:
+        what = f"{self.host}: a token"
+        for one in self._patience.tries(what):
+            with one, closing(self._transport.send(method, url, headers, body)) as reply:
+                read = reply.read(MAX_ERROR)
+                if read is None:
+                    refuse_size(self.host, what, MAX_ERROR)
+                answer = Answer(status=reply.status, headers=reply.headers, body=read)
+                if answer.status in LATER:
+                    raise self._later(answer)
+                return tokens.Reply(status=answer.status, headers=answer.headers, body=answer.body)
+        raise AssertionError("the last try raises")
+
+    @contextmanager
+    def _asked(  # noqa: PLR0913, PLR0917  # as above
+        self, one: Try, method: str, target: str, scopes: frozenset[str], headers: Mapping[str, str], body: Body
+    ) -> Iterator[Reply]:
+        """Ask with what the registry lets us in with; a 401 is answered once or twice, and then given."""
+        refused: str | None = None
+        header = self._authorizer.header(scopes)
+        for number in range(_MAX_LOGINS + 1):
+            with closing(self._followed(one, method, self.resolve(target), header, headers, body)) as reply:
+                challenges = reply.header_values("WWW-Authenticate")
+                if reply.status == _UNAUTHORIZED and challenges and number < _MAX_LOGINS:
+                    refused, header = header, self._authorizer.answer(scopes, challenges, refused=header)
+                    if header is not None and header != refused:
+                        reply.read(MAX_ERROR)
+                        continue
+                yield reply
+                return
+
+    def _followed(  # noqa: PLR0913, PLR0917  # as above
+        self, one: Try, method: str, url: str, authorization: str | None, headers: Mapping[str, str], body: Body
+    ) -> Reply:
+        """Send a request, and follow where it leads; only the registry itself sees its credentials."""
+        for _ in range(MAX_REDIRECTS + 1):
+            parts = self._checked(url)
+            own = {"Authorization": authorization} if authorization and origin(parts) == origin(self._own) else {}
+            if time.monotonic() > one.end:
+                raise UnansweredError("its time is over")
+            reply = self._transport.send(method, url, {**_ALWAYS, **headers, **own}, body)
+            if reply.status not in _ELSEWHERE or method not in ("GET", "HEAD"):
+                return reply
+            with closing(reply):
+                reply.read(MAX_ERROR)
+            url = urljoin(url, reply.headers.get("Location", ""))
+        raise RegistryError(f"{self.host} redirects without end")
+
+    def _checked(self, url: str) -> SplitResult:
+        """Refuse an address that a registry must not lead to."""
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        except ValueError:
+            usable = False
+        if not usable:
+            raise RegistryError(f"{self.host} leads to an address that can't be used")
+        if self._own.scheme == "https" and parts.scheme != "https":
+            raise RegistryError(f"{self.host} leads from https to http, which is not followed")
+        if parts.scheme == "http" and origin(parts) != origin(self._own) and not _is_loopback(parts.hostname or ""):
+            raise RegistryError(f"{self.host} leads to another host over plain HTTP, which is not followed")
+        return parts
+
+    def _later(self, answer: Answer) -> LaterError:
+        after = retry_after(answer.headers.get("Retry-After"), time.time())
+        said = f"{self.host} answers {answer.status}" + (f", {answer.text}" if answer.text else "")
+        return LaterError(said, status=answer.status, wait_s=after)
+
+
+_ALWAYS = {"Accept-Encoding": "identity", "User-Agent": "reconciler"}
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")

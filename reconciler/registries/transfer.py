@@ -1,0 +1,185 @@
+"""Blobs on their way: verified while they stream, taken up or begun again where a connection breaks."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote
+
+from reconciler.clients.http.transport import UnansweredError
+from reconciler.clients.registry.answers import Answer, refuse
+from reconciler.clients.registry.retrying import Try
+from reconciler.clients.registry.session import Session
+from reconciler.errors import CorruptError, RegistryError
+from reconciler.oci.descriptor import Blob, Descriptor
+from reconciler.registries.wants import create_hint
+
+_OK, _CREATED, _ACCEPTED, _NO_CONTENT, _PARTIAL, _NOT_FOUND = 200, 201, 202, 204, 206, 404
+_MAX_LOST = 1
+
+
+class Download:
+    """A blob from a registry; at most the declared size is read, and the last piece is given once all is verified."""
+
+    def __init__(self, session: Session, what: str, path: str, scopes: frozenset[str], descriptor: Descriptor) -> None:
+        self._session = session
+        self._what = what
+        self._path = path
+        self._scopes = scopes
+        self._descriptor = descriptor
+        self._hash = hashlib.sha256()
+        self._count = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the pieces; errors as the port says."""
+        held = b""
+        for one in self._session.tries(self._what, length=self._descriptor.size):
+            # What was given stays given: the next try goes on behind it.
+            with one:
+                for piece in self._pieces(one):
+                    if held:
+                        yield held
+                    held = piece
+                self._verify()
+                break
+        if held:
+            yield held
+
+    def _pieces(self, one: Try) -> Iterator[bytes]:
+        start = self._count
+        headers = {"Range": f"bytes={start}-{self._descriptor.size - 1}"} if start else {}
+        if start and start == self._descriptor.size:
+            return
+        with self._session.streamed(self._what, self._path, scopes=self._scopes, headers=headers, one=one) as reply:
+            skip = start if reply.status == _OK else 0
+            self._check_headers(
+                reply.headers.get("Content-Length"), reply.headers.get("Content-Encoding"), start - skip
+            )
+            for piece in reply.chunks():
+                if time.monotonic() > one.end:
+                    raise UnansweredError("it sends too slowly")
+                fresh, skip = piece[skip:], max(0, skip - len(piece))
+                if fresh:
+                    self._take(fresh)
+                    yield fresh
+        if self._count < self._descriptor.size:
+            raise UnansweredError(f"its answer ends after {self._count} of {self._descriptor.size} bytes")
+
+    def _check_headers(self, headers: Mapping[str, str], start: int) -> None:
+        length = headers.get("Content-Length")
+        if headers.get("Content-Encoding") not in (None, "", "identity"):
+            raise CorruptError(f"{self._what} is sent in an encoding that was not asked for")
+        if length is not None and length.isdecimal() and int(length) != self._descriptor.size - start:
+            raise CorruptError(f"{self._what} has {length[:20]} bytes instead of {self._descriptor.size - start}")
+
+    def _take(self, piece: bytes) -> None:
+        self._count += len(piece)
+        if self._count > self._descriptor.size:
+            raise CorruptError(f"{self._what} has more than the declared {self._descriptor.size} bytes")
+        self._hash.update(piece)
+
+    def _verify(self) -> None:
+        if f"sha256:{self._hash.hexdigest()}" != str(self._descriptor.digest):
+            raise CorruptError(f"{self._what} has other content than its digest says")
+
+
+class _LostError(Exception):
+    """The registry does not know the upload any more."""
+
+
+class Upload:
+    """A blob to a registry, in one piece; begun again from the start where its session is lost."""
+
+    def __init__(self, session: Session, what: str, name: str, scopes: frozenset[str]) -> None:
+        self._session = session
+        self._what = what
+        self._name = name
+        self._scopes = scopes
+
+    def send(self, blob: Blob, *, mount_from: str | None = None) -> None:
+        """Store the blob. A session that is lost is begun anew once, then that is a RegistryError."""
+        descriptor = blob.describe()
+        for lost in range(_MAX_LOST + 1):
+            location = self.start(descriptor, mount_from)
+            if location is None:
+                return
+            try:
+                self._put(location, blob, descriptor)
+            except _LostError:
+                if self._is_there(descriptor):  # the answer was lost, not the upload
+                    return
+                if lost == _MAX_LOST:
+                    raise RegistryError(
+                        f"{self._what}: {self._session.host} loses the upload each time", hint="run again"
+                    ) from None
+            else:
+                return
+
+    def start(self, descriptor: Descriptor | None = None, mount_from: str | None = None) -> str | None:
+        """Begin an upload and give where it goes, none where the blob was mounted."""
+        target = f"v2/{self._name}/blobs/uploads/"
+        if descriptor is not None and mount_from is not None:
+            target += f"?mount={quote(str(descriptor.digest), safe='')}&from={quote(mount_from, safe='')}"
+        answer = self._session.ask(self._what, "POST", target, scopes=self._scopes, body=b"")
+        if answer.status == _CREATED and mount_from is not None:
+            return None
+        if answer.status != _ACCEPTED:
+            self._refuse(answer)
+        location = answer.headers.get("Location", "")
+        if not location:
+            raise RegistryError(f"{self._what}: {self._session.host} does not say where the upload goes")
+        return self._session.resolve(location)
+
+    def give_up(self, location: str | None) -> None:
+        """Cancel an upload; a registry that can't forgets it by itself."""
+        if location is not None:
+            self._session.ask(self._what, "DELETE", location, scopes=self._scopes)
+
+    def _is_there(self, descriptor: Descriptor) -> bool:
+        target = f"v2/{self._name}/blobs/{descriptor.digest}"
+        return self._session.ask(self._what, "HEAD", target, scopes=self._scopes).status == _OK
+
+    def _put(self, location: str, blob: Blob, descriptor: Descriptor) -> None:
+        target = f"{location}{'&' if '?' in location else '?'}digest={quote(str(descriptor.digest), safe='')}"
+        answer = self._session.ask(
+            self._what,
+            "PUT",
+            target,
+            scopes=self._scopes,
+            headers={"Content-Type": "application/octet-stream", "Content-Length": str(descriptor.size)},
+            body=lambda: _verified(self._what, blob, descriptor),
+            length=descriptor.size,
+        )
+        if answer.lost_upload:
+            raise _LostError
+        if answer.status not in (_CREATED, _NO_CONTENT, _ACCEPTED):
+            self._refuse(answer)
+        digest = answer.headers.get("Docker-Content-Digest")
+        if digest is not None and digest != str(descriptor.digest):
+            raise CorruptError(f"{self._what}: {self._session.host} stored {digest[:80]} instead")
+
+    def _refuse(self, answer: Answer) -> None:
+        if answer.status == _NOT_FOUND and answer.codes:
+            raise RegistryError(
+                f"{self._what}: {self._session.host} has no repository {self._name}, and does not make one",
+                hint=create_hint(self._session.host, self._name),
+            )
+        refuse(self._session.host, self._what, answer)
+
+
+def _verified(what: str, blob: Blob, descriptor: Descriptor) -> Iterator[bytes]:
+    """Give a blob's pieces; the last one only once all are what the descriptor says, so that nothing else is stored."""
+    digest, count, held = hashlib.sha256(), 0, b""
+    for piece in blob.chunks():
+        count += len(piece)
+        if count > descriptor.size:
+            break
+        digest.update(piece)
+        if held:
+            yield held
+        held = piece
+    if count != descriptor.size or f"sha256:{digest.hexdigest()}" != str(descriptor.digest):
+        raise CorruptError(f"{what}: what was to be stored is not what its digest says")
+    if held:
+        yield held
