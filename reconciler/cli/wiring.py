@@ -112,7 +112,7 @@ class Workspace:
         """The registry."""
         from reconciler.registries.table import open_registry  # noqa: PLC0415  # `validate` needs none
 
-        return open_registry(self.address, self.root)
+        return open_registry(self.address, self.root, environ=os.environ)
 
     @property
     def local(self) -> bool:
