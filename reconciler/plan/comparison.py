@@ -12,7 +12,7 @@ from reconciler.manifest.desired import SOLVER_COMPONENTS, Desired
 from reconciler.plan.change import Action, Change, Policy, Reason, Step
 from reconciler.plan.fields import request_changes
 from reconciler.plan.metadata import metadata_changes, metadata_of
-from reconciler.plan.observed import Denied, Observation, Past, Present, Unknown
+from reconciler.plan.observed import Absent, Denied, Observation, Past, Present, Unknown
 from reconciler.plan.pool import Pool, past_of
 from reconciler.values.digest import Digest
 from reconciler.values.location import Location
@@ -84,7 +84,7 @@ class Comparison:
             platforms=tuple(sorted(desired.manifest.platforms)),
             packages=None if body is None else differences(None, body),
             reuse=reuse,
-            note="new environment" if reuse is None else _reused(desired, reuse),
+            note=_arrival(desired, seen, reuse),
             desired=desired,
             observation=seen,
             lock_body=body,
@@ -224,6 +224,11 @@ def _platform_change(desired: Desired, seen: Present) -> Change:
 
 def _first(desired: Desired, changes: tuple[Change, ...]) -> Location:
     return next((change.location for change in changes if change.location), desired.manifest.locate("name"))
+
+
+def _arrival(desired: Desired, seen: Observation, reuse: Past | None) -> str:
+    what = "new environment" if reuse is None else _reused(desired, reuse)
+    return f"{what}; {seen.note}" if isinstance(seen, Absent) and seen.note else what
 
 
 def _reused(desired: Desired, reuse: Past) -> str:

@@ -68,7 +68,9 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """The registry itself says that there is nothing."""
+    """There is nothing: the registry itself says so, or ``note`` says why that follows from what it says."""
+
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,14 @@ from reconciler.values.digest import Digest
 __all__ = ["Depth", "entries", "history", "observe", "past", "past_of", "read_bodies", "with_bodies"]
 SMALL = 1 << 20
 """Bytes of a blob that is read as soon as it is asked for: that costs one request either way."""
+_NOT_THERE = 'the registry answers "denied", as some do for what is not there; apply asks with the right to push'
 
 
 class Depth(IntEnum):
     """How much of a record's content is asked for."""
 
+    RECORD = 0
+    """Nothing but the record itself: one request, or none where a cache holds what ``current`` names."""
     ENTRIES = 1
     """Every artifact and side entry is there."""
     MANIFESTS = 2
@@ -34,16 +37,33 @@ class Depth(IntEnum):
     """Every blob is read."""
 
 
-def observe(
-    registry: Registry, name: str, *, depth: Depth = Depth.ENTRIES, witness: Witness | None = None
+def observe(  # noqa: PLR0913  # one argument a thing that is known beforehand
+    registry: Registry,
+    name: str,
+    *,
+    depth: Depth = Depth.ENTRIES,
+    witness: Witness | None = None,
+    vouched: bool = False,
+    claim: bool = False,
 ) -> Observation:
     """Tell what ``current`` of an environment is; never raises for what the registry answers.
 
     ``witness`` is what the manager's state says of it. It tells where ``current`` went back to an earlier version,
     which nothing of ours does, and whose an environment was whose record is lost.
+
+    Some registries answer "denied" for what is not there. ``vouched`` says that the state could be read with these
+    credentials: denied is then Absent for a name that it does not know. ``claim``, for who is about to write, asks for
+    such a name whether we may push; after that the registry itself says what is there.
     """
+    unknown = witness is None
     try:
-        return _observe(registry, name, depth, witness)
+        try:
+            return _observe(registry, name, depth, witness, vouched=vouched and unknown and not claim)
+        except DeniedError:
+            if not claim or not unknown:
+                raise
+            registry.claim(name)
+            return _observe(registry, name, depth, witness)
     except DeniedError as error:
         return Denied(str(error))
     except RegistryError as error:
@@ -52,9 +72,15 @@ def observe(
         return Unknown(str(error))
 
 
-def _observe(registry: Registry, name: str, depth: Depth, witness: Witness | None) -> Observation:
+def _observe(
+    registry: Registry, name: str, depth: Depth, witness: Witness | None, *, vouched: bool = False
+) -> Observation:
     try:
         record, digest = read_record(registry, name, CURRENT)
+    except DeniedError:
+        if vouched:
+            return Absent(note=_NOT_THERE)
+        raise
     except NotFoundError as error:
         return _recover(registry, name, depth, witness, error)
     except CorruptError as error:
@@ -121,6 +147,8 @@ def _blame(registry: Registry, name: str, present: Present, damaged: list[str]) 
 
 
 def _complete(registry: Registry, name: str, present: Present, depth: Depth) -> Present:
+    if depth is Depth.RECORD:
+        return present
     if depth is Depth.ENTRIES:
         lacking = [label for label, entry in entries(present.record) if registry.resolve(name, entry.digest) is None]
         return replace(present, missing=(*present.missing, *lacking)) if lacking else present

@@ -15,16 +15,21 @@ from reconciler.oci.descriptor import UNKNOWN_PLATFORM, Content, Descriptor, Ima
 from reconciler.oci.image import side_entry
 from reconciler.oci.manifest import Index
 from reconciler.ports import Registry
+from reconciler.registries.cached import CachedRegistry
 from reconciler.registries.layout import LayoutRegistry
 from reconciler.registries.memory import MemoryRegistry
+from reconciler.store.cache import Cache
 from reconciler.store.content import ContentStore
 from reconciler.values.digest import Digest
 
 
-@pytest.fixture(params=["memory", "layout"])
+@pytest.fixture(params=["memory", "layout", "cached", "cached, fresh"])
 def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
     if request.param == "memory":
         yield MemoryRegistry()
+    elif request.param.startswith("cached"):
+        cached = CachedRegistry(MemoryRegistry(remote=True), Cache(tmp_path / "cache"))
+        yield cached.fresh if request.param.endswith("fresh") else cached
     else:
         yield LayoutRegistry(tmp_path / "registry", store=ContentStore(tmp_path / "store"))
 
