@@ -18,7 +18,7 @@ from reconciler.plan.observed import Present
 from reconciler.ports import Resolution, Resolved
 from reconciler.reconcile.declaration import lock_path
 from reconciler.reconcile.means import Means
-from reconciler.reconcile.observe import observe, read_bodies
+from reconciler.reconcile.observe import Depth, observe, read_bodies
 from reconciler.reports.wording import counted, packages_summary
 from reconciler.store.durable import write_file
 
@@ -71,7 +71,7 @@ def _resolve(means: Means, desired: Desired, upgrade: frozenset[str] | None) -> 
 
 
 def _registered(means: Means, name: str) -> Lock | None:
-    observation = observe(means.registry, name)
+    observation = observe(means.registry, name, depth=Depth.RECORD)
     if not isinstance(observation, Present):
         return None
     try:

@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.errors import CorruptError, DeniedError, NotFoundError, UnavailableError
+from reconciler.errors import CorruptError, DeniedError, NotFoundError, RegistryError, UnavailableError
 from reconciler.plan.observed import Denied, Present, Unknown
 from reconciler.ports import Executor, Registry
-from reconciler.reconcile.observe import history, observe
-from reconciler.reconcile.survey import known_names
+from reconciler.reconcile.access import registered_names
+from reconciler.reconcile.observe import Depth, history, observe
 from reconciler.reconcile.tagged import read_record
-from reconciler.reconcile.tags import version_tag
+from reconciler.reconcile.tags import version_tag, versions
 from reconciler.values.names import Reference
 
 _MAX_LISTED = 10
@@ -20,20 +20,23 @@ _MAX_LISTED = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listed:
-    """What is registered, sorted by name, and what could not be read, name to reason."""
+    """What is registered, sorted by name, what could not be read, name to reason, and what may hide more of it."""
 
     environments: tuple[Present, ...]
     unreadable: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def list_environments(registry: Registry, executor: Executor, *, archived: bool = False) -> Listed:
     """List what is registered; what can't be read is told apart from what is not there."""
-    names = known_names(registry, ())
-    found = dict(executor.map(lambda name: observe(registry, name), names))
+    registered = registered_names(registry)
+    depth = Depth.RECORD if registry.remote else Depth.ENTRIES
+    found = dict(executor.map(lambda name: observe(registry, name, depth=depth), registered.names))
     present = {name: one for name, one in sorted(found.items()) if isinstance(one, Present)}
     return Listed(
         environments=tuple(one for one in present.values() if archived or not one.record.facts.archived),
         unreadable={name: one.reason for name, one in sorted(found.items()) if isinstance(one, (Denied, Unknown))},
+        notes=registered.notes,
     )
 
 
@@ -60,11 +63,11 @@ def _current(registry: Registry, name: str) -> Present:
 
 
 def _missing(registry: Registry, reference: Reference) -> NotFoundError:
-    versions = [str(record.facts.version) for record, _ in history(registry, reference.name)]
-    if versions:
-        word = "version" if len(versions) == 1 else "versions"
-        return NotFoundError(f"{reference} is not registered; {reference.name} has {word} {_listed(versions)}")
-    near = difflib.get_close_matches(reference.name, known_names(registry, ()), n=1)
+    numbers = [str(number) for number in versions(registry.tags(reference.name))]
+    if numbers:
+        word = "version" if len(numbers) == 1 else "versions"
+        return NotFoundError(f"{reference} is not registered; {reference.name} has {word} {_listed(numbers)}")
+    near = difflib.get_close_matches(reference.name, _names(registry), n=1)
     return NotFoundError(
         f"no environment `{reference.name}` is registered in {registry.address}",
         hint=f"did you mean `{near[0]}`?"
@@ -73,13 +76,21 @@ def _missing(registry: Registry, reference: Reference) -> NotFoundError:
     )
 
 
-def _listed(versions: list[str]) -> str:
-    return ", ".join(versions[:_MAX_LISTED]) + (" and older ones" if len(versions) > _MAX_LISTED else "")
+def _names(registry: Registry) -> tuple[str, ...]:
+    """Name what may have been meant, as far as the registry says; that something is missing is said either way."""
+    try:
+        return registered_names(registry).names
+    except RegistryError:
+        return ()
+
+
+def _listed(numbers: list[str]) -> str:
+    return ", ".join(numbers[:_MAX_LISTED]) + (" and older ones" if len(numbers) > _MAX_LISTED else "")
 
 
 def read_history(registry: Registry, name: str) -> tuple[Present, ...]:
     """List an environment's versions, newest first."""
-    versions = tuple(Present(record=record, digest=digest) for record, digest in history(registry, name))
-    if not versions:
+    found = tuple(Present(record=record, digest=digest) for record, digest in history(registry, name))
+    if not found:
         raise _missing(registry, Reference(name))
-    return versions
+    return found

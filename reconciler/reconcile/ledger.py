@@ -31,19 +31,23 @@ def state_tag(manager: str) -> str:
 def read_state(registry: Registry, manager: str) -> State:
     """Read the state; an empty one where there is none. A damaged one is a CorruptError."""
     try:
-        manifest = registry.fetch(REPOSITORY, state_tag(manager))
+        state = read_tagged(registry, state_tag(manager))
     except NotFoundError:
         return State(manager=manager)
-    blob = blob_of(manifest)
-    if blob.size > MAX_STATE:
-        raise CorruptError(f"the state record in {registry.address} claims {blob.size} bytes")
-    try:
-        state = parse_state(b"".join(registry.fetch_blob(REPOSITORY, blob)))
-    except NotFoundError as error:
-        raise CorruptError("the manager's state can't be read: its content is gone") from error
     if state.manager != manager:
         raise CorruptError("the manager's state can't be read: it is another manager's")
     return state
+
+
+def read_tagged(registry: Registry, tag: str) -> State:
+    """Read the state that a tag names; a NotFoundError where there is none, a CorruptError where it is damaged."""
+    blob = blob_of(registry.fetch(REPOSITORY, tag))
+    if blob.size > MAX_STATE:
+        raise CorruptError(f"the state record in {registry.address} claims {blob.size} bytes")
+    try:
+        return parse_state(b"".join(registry.fetch_blob(REPOSITORY, blob)))
+    except NotFoundError as error:
+        raise CorruptError("the manager's state can't be read: its content is gone") from error
 
 
 def read_state_if_whole(registry: Registry, manager: str, say: Callable[[str], None] | None = None) -> State:
@@ -51,7 +55,8 @@ def read_state_if_whole(registry: Registry, manager: str, say: Callable[[str], N
     try:
         return read_state(registry, manager)
     except CorruptError as error:
-        registry.repositories()  # where the whole registry is none, that is said instead
+        if not registry.remote:
+            registry.repositories()  # where the whole registry is none, that is said instead
         if say is not None:
             say(error.message)
         return State(manager=manager)
