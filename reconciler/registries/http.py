@@ -32,6 +32,8 @@ MAX_MANIFEST = 4 << 20
 SETTLE_S = 6.0
 """Seconds that a registry gets to show what was written."""
 _OK, _CREATED, _ACCEPTED, _PARTIAL, _NOT_FOUND = 200, 201, 202, 206, 404
+_BAD = 400
+_DELETING = "its administrator can allow it, or delete it there"
 _EMPTY = Content(media_type=media.CONFIG, data=b"{}")
 _ACCEPT = {"Accept": ", ".join(sorted(media.INDEXES | media.MANIFESTS))}
 _WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0)
@@ -161,10 +163,10 @@ class HttpRegistry:
             check_repository(mount_from)
         self._pushed.add(repository)
         descriptor = blob.describe()
-        source = self._name(mount_from) if mount_from is not None else None
+        source = self.name_of(mount_from) if mount_from is not None else None
         scopes = self._push(repository) | (self._pull(mount_from) if mount_from is not None else frozenset())
         if not self._has_blob(repository, descriptor):
-            upload = Upload(self._session, self._shown(repository, descriptor.digest), self._name(repository), scopes)
+            upload = Upload(self._session, self._shown(repository, descriptor.digest), self.name_of(repository), scopes)
             upload.send(blob, mount_from=source)
         self._stored.add((repository, descriptor.digest))
 
@@ -205,8 +207,8 @@ class HttpRegistry:
             )
         if answer.status == _NOT_FOUND:
             raise RegistryError(
-                f"{what}: {self._session.host} has no repository {self._name(repository)}, and does not make one",
-                hint=create_hint(self._session.host, self._name(repository)),
+                f"{what}: {self._session.host} has no repository {self.name_of(repository)}, and does not make one",
+                hint=create_hint(self._session.host, self.name_of(repository)),
             )
         refuse(self._session.host, what, answer)
 
@@ -218,8 +220,9 @@ class HttpRegistry:
         what = self._shown(repository, reference)
         path = self._path(repository, f"manifests/{reference}")
         answer = self._session.ask(what, "DELETE", path, scopes=self._push(repository, "delete"))
-        if answer.is_unsupported:
-            raise RegistryError(f"{what}: {self._session.host} does not delete", hint="its administrator can allow it")
+        if answer.is_unsupported or (isinstance(reference, str) and answer.status == _BAD):
+            kind = "tags alone" if isinstance(reference, str) else "manifests"
+            raise RegistryError(f"{what}: {self._session.host} does not delete {kind}", hint=_DELETING)
         if answer.status not in (_OK, _ACCEPTED):
             refuse(self._session.host, what, answer)
         self._forget(repository, reference)
@@ -262,7 +265,7 @@ class HttpRegistry:
 
     def _can_push(self, repository: str) -> Feature:
         what = f"an upload to {repository}"
-        upload = Upload(self._session, what, self._name(repository), self._push(repository))
+        upload = Upload(self._session, what, self.name_of(repository), self._push(repository))
         try:
             upload.give_up(upload.start())
         except DeniedError as error:
@@ -311,11 +314,12 @@ class HttpRegistry:
             self._sleep(wait_s)
         return look()
 
-    def _name(self, repository: str) -> str:
+    def name_of(self, repository: str) -> str:
+        """Give a repository's whole name in the registry."""
         return f"{self._prefix}/{repository}" if self._prefix else repository
 
     def _path(self, repository: str, rest: str) -> str:
-        return f"v2/{self._name(repository)}/{rest}"
+        return f"v2/{self.name_of(repository)}/{rest}"
 
     def _shown(self, repository: str, reference: str | Digest) -> str:
         return f"{self.address}/{repository}{'@' if isinstance(reference, Digest) else ':'}{str(reference)[:140]}"
@@ -325,11 +329,11 @@ class HttpRegistry:
         return (
             self._push(repository)
             if repository in self._pushed
-            else frozenset({f"repository:{self._name(repository)}:pull"})
+            else frozenset({f"repository:{self.name_of(repository)}:pull"})
         )
 
     def _push(self, repository: str, *more: str) -> frozenset[str]:
-        return frozenset({f"repository:{self._name(repository)}:{','.join(('pull', 'push', *more))}"})
+        return frozenset({f"repository:{self.name_of(repository)}:{','.join(('pull', 'push', *more))}"})
 
 
 def _checked(address: str, repository: str, reference: str | Digest, answer: Answer) -> Content:

@@ -53,9 +53,7 @@ class Download:
             return
         with self._session.streamed(self._what, self._path, scopes=self._scopes, headers=headers, one=one) as reply:
             skip = start if reply.status == _OK else 0
-            self._check_headers(
-                reply.headers.get("Content-Length"), reply.headers.get("Content-Encoding"), start - skip
-            )
+            self._check_headers(reply.headers, start - skip)
             for piece in reply.chunks():
                 if time.monotonic() > one.end:
                     raise UnansweredError("it sends too slowly")

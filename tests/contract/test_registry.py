@@ -167,7 +167,12 @@ def test_a_blob_is_read_when_it_is_pushed_and_what_differs_is_not_stored(registr
 
 def test_a_deleted_tag_is_gone_and_what_it_named_stays(registry: Registry) -> None:
     manifest = push(registry, "training", image("a"), "v1", "current")
-    registry.delete("training", "current")
+    try:
+        registry.delete("training", "current")
+    except RegistryError as error:
+        assert registry.remote  # a folder deletes
+        assert "does not delete tags alone" in error.message  # noqa: PT017  # as the reference registry 2.8
+        return
     assert registry.tags("training") == ("v1",)
     assert registry.resolve("training", "current") is None
     assert registry.fetch("training", manifest.digest) == manifest
@@ -206,7 +211,8 @@ def test_a_blob_is_no_manifest(registry: Registry) -> None:
     made = image("a")
     push(registry, "training", made)
     for blob in made.blobs:
-        with pytest.raises(CorruptError):
+        # A registry of the network may say that it is none, or nothing at all (the reference registry: 500).
+        with pytest.raises(RegistryError if registry.remote else CorruptError):
             registry.fetch("training", blob.digest)
 
 
