@@ -119,9 +119,11 @@ class HttpRegistry:
         """Tell whether a blob of that digest and size is there."""
         check_repository(repository)
         known = (repository, descriptor.digest) in self._stored
-        return self._settled(lambda: self._has_blob(repository, descriptor), lambda found: found or not known)
+        size = self._settled(lambda: self._size(repository, descriptor), lambda found: found is not None or not known)
+        return size == descriptor.size
 
-    def _has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+    def _size(self, repository: str, descriptor: Descriptor) -> int | None:
+        """Tell how large a blob is that is there (what is expected, where it is not said); none where it is not."""
         what = self._shown(repository, descriptor.digest)
         path = self._path(repository, f"blobs/{descriptor.digest}")
         answer = self._session.ask(what, "HEAD", path, scopes=self._pull(repository))
@@ -129,8 +131,10 @@ class HttpRegistry:
             answer = self._session.ask(what, "GET", path, scopes=self._pull(repository), headers={"Range": "bytes=0-0"})
             if answer.status not in (_OK, _PARTIAL) and not answer.is_missing:
                 refuse(self._session.host, what, answer)
+        if answer.status == _NOT_FOUND:
+            return None
         length = answer.headers.get("Content-Length", "") if answer.status == _OK else ""
-        return answer.status != _NOT_FOUND and (not length.isdecimal() or int(length) == descriptor.size)
+        return int(length) if length.isdecimal() else descriptor.size
 
     def tags(self, repository: str) -> tuple[str, ...]:
         """List tags, page by page, sorted; empty where there is no such repository."""
@@ -165,7 +169,7 @@ class HttpRegistry:
         descriptor = blob.describe()
         source = self.name_of(mount_from) if mount_from is not None else None
         scopes = self._push(repository) | (self._pull(mount_from) if mount_from is not None else frozenset())
-        if not self._has_blob(repository, descriptor):
+        if self._size(repository, descriptor) != descriptor.size:
             upload = Upload(self._session, self._shown(repository, descriptor.digest), self.name_of(repository), scopes)
             upload.send(blob, mount_from=source)
         self._stored.add((repository, descriptor.digest))
