@@ -22,6 +22,8 @@ class Threads:
     """Does work in at most ``workers`` threads. They are daemons: one that hangs can't keep the process alive."""
 
     workers: int
+    stopping: Callable[[], contextlib.AbstractContextManager[None]] = child.stopping
+    """What is done about programs that run when work has to end."""
 
     def map(self, work: Callable[[Input], Output], items: Iterable[Input]) -> Iterator[tuple[Input, Output]]:
         """Give each item with its result as it is done.
@@ -36,7 +38,7 @@ class Threads:
                 yield pool.next()
         except BaseException:
             pool.ended.set()
-            with child.stopping():
+            with self.stopping():
                 _join(threads)
             raise
 

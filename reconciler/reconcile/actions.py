@@ -110,15 +110,15 @@ def _refuse_lower_recipe(work: Work, builder: Builder) -> None:
 
 def _find(work: Work, key: Digest) -> Content | None:
     """Find an artifact in the environment's own repository, or in the one whose build serves."""
-    registry, step = work.means.registry, work.step
+    registry, step, transfers = work.means.registry, work.step, work.means.transfers
     known = _known(work).get(key)
-    manifest = find_artifact(registry, step.name, key, known)
+    manifest = find_artifact(registry, step.name, key, known, executor=transfers)
     if manifest is not None or step.reuse is None or step.reuse.name == step.name:
         return manifest
-    other = find_artifact(registry, step.reuse.name, key, known)
+    other = find_artifact(registry, step.reuse.name, key, known, executor=transfers)
     if other is None:
         return None
-    return copy_image(registry, step.reuse.name, step.name, other.digest, build_tag(key))
+    return copy_image(registry, step.reuse.name, step.name, other.digest, build_tag(key), executor=transfers)
 
 
 def _known(work: Work) -> Mapping[Digest, Digest]:
@@ -135,7 +135,8 @@ def _known(work: Work) -> Mapping[Digest, Digest]:
 def _build(work: Work, builder: Builder, lock: Lock, platform: Platform, key: Digest) -> Content:
     work.means.reporter.report(Progress(name=work.step.name, stage=Stage.BUILDING, detail=str(platform)))
     task = Task(desired=work.desired, platform=platform, lock=lock.platforms[platform], key=key)
-    return push_image(work.means.registry, work.step.name, builder.build(task), build_tag(key))
+    image = builder.build(task)
+    return push_image(work.means.registry, work.step.name, image, build_tag(key), executor=work.means.transfers)
 
 
 def _register(work: Work, draft: Draft) -> Published:

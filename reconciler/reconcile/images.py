@@ -2,46 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from reconciler.errors import CorruptError, NotFoundError
-from reconciler.oci.descriptor import Content, Image, Stream
+from reconciler.oci.descriptor import Blob, Content, Descriptor, Image, Stream
 from reconciler.oci.manifest import parse_image
-from reconciler.ports import Registry
+from reconciler.ports import Executor, Registry
 from reconciler.reconcile.tags import build_tag
 from reconciler.values.digest import Digest
 
+_FEW = 2
+"""Blobs that are moved one after the other: a side entry has no more, and threads would gain nothing."""
+Item = TypeVar("Item")
 
-def find_artifact(registry: Registry, name: str, key: Digest, known: Digest | None = None) -> Content | None:
+
+def find_artifact(
+    registry: Registry, name: str, key: Digest, known: Digest | None = None, *, executor: Executor | None = None
+) -> Content | None:
     """Find what was built for this key, every byte verified; what is damaged counts as not there.
 
-    ``known`` is what a record says that it is. A record can't be altered and a tag can, so it is believed first.
+    A remote registry verified what it took, and is only asked whether each blob is there. ``known`` is what a record
+    says that the artifact is. A record can't be altered and a tag can, so it is believed first.
     """
     try:
         manifest = registry.fetch(name, known or build_tag(key))
         image = parse_image(manifest)
-        for blob in (image.config, *image.layers):
-            for _ in registry.fetch_blob(name, blob):
-                pass
+        each((image.config, *image.layers), lambda blob: _check(registry, name, blob), executor)
     except (NotFoundError, CorruptError):
         return None
     return manifest
 
 
-def push_image(registry: Registry, name: str, image: Image, tag: str | None = None) -> Content:
-    """Write an image: its blobs, then its manifest, by digest and under a tag."""
-    for blob in image.blobs:
-        registry.push_blob(name, blob)
+def push_image(
+    registry: Registry, name: str, image: Image, tag: str | None = None, *, executor: Executor | None = None
+) -> Content:
+    """Write an image: its blobs, side by side where there is an executor, then its manifest, by digest and a tag."""
+    each(image.blobs, lambda blob: registry.push_blob(name, blob), executor)
     registry.push(name, image.manifest, tags=(tag,) if tag else ())
     return image.manifest
 
 
-def copy_image(registry: Registry, source: str, name: str, digest: Digest, tag: str) -> Content:
+def copy_image(  # noqa: PLR0913  # from where, to where, what
+    registry: Registry, source: str, name: str, digest: Digest, tag: str, *, executor: Executor | None = None
+) -> Content:
     """Bring an image from another repository of the registry; blobs are mounted where the registry can."""
     manifest = registry.fetch(source, digest)
     image = parse_image(manifest)
-    for blob in (image.config, *image.layers):
-        stream = Stream(descriptor=blob, read=partial(registry.fetch_blob, source, blob))
-        registry.push_blob(name, stream, mount_from=source)
+
+    def push(blob: Blob) -> None:
+        registry.push_blob(name, blob, mount_from=source)
+
+    each([stream_of(registry, source, blob) for blob in (image.config, *image.layers)], push, executor)
     registry.push(name, manifest, tags=(tag,))
     return manifest
+
+
+def stream_of(registry: Registry, name: str, blob: Descriptor) -> Stream:
+    """Give a blob of a registry to be read from there when it is needed."""
+    return Stream(descriptor=blob, read=partial(registry.fetch_blob, name, blob))
+
+
+def each(items: Sequence[Item], work: Callable[[Item], None], executor: Executor | None) -> None:
+    """Do the work for each, side by side where there is an executor and more than a few; the first error ends it."""
+    if executor is None or len(items) <= _FEW:
+        for item in items:
+            work(item)
+        return
+    for _ in executor.map(work, items):
+        pass
+
+
+def _check(registry: Registry, name: str, blob: Descriptor) -> None:
+    if not registry.remote:
+        for _ in registry.fetch_blob(name, blob):
+            pass
+    elif not registry.has_blob(name, blob):
+        raise NotFoundError(f"blob {blob.digest} of {name} is not there")

@@ -10,10 +10,14 @@ from reconciler.ports import Builder, Executor, Registry, Reporter, Resolver
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Means:
-    """The registry, builders and resolvers by the builder's name, and who does and shows the work."""
+    """The registry, builders and resolvers by the builder's name, and who does and shows the work.
+
+    ``executor`` takes environments side by side, ``transfers`` the blobs of one; without it they go one by one.
+    """
 
     registry: Registry
     builders: Mapping[str, Builder]
     resolvers: Mapping[str, Resolver]
     executor: Executor
     reporter: Reporter
+    transfers: Executor | None = None

@@ -5,17 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from reconciler.clients import child
 from reconciler.executors.serial import Serial
 from reconciler.executors.threads import Threads
+from reconciler.executors.transfers import Transfers
 from reconciler.ports import Executor
 
 EXECUTORS: dict[str, Callable[[], Executor]] = {
     "serial": Serial,
     "one thread": lambda: Threads(1),
     "four threads": lambda: Threads(4),
+    "transfers": lambda: Transfers(4),
 }
 every_executor = pytest.mark.parametrize("make", EXECUTORS.values(), ids=EXECUTORS.keys())
 
@@ -112,3 +116,36 @@ def test_a_thread_that_hangs_does_not_keep_the_caller(monkeypatch: pytest.Monkey
         list(Threads(2).map(work, range(2)))
     assert time.monotonic() - begun < 5
     forever.set()
+
+
+def test_transfers_of_several_callers_share_their_places() -> None:
+    transfers, guard = Transfers(3), threading.Lock()
+    inside: list[int] = []
+    most: list[int] = []
+
+    def move(item: int) -> None:
+        with guard:
+            inside.append(item)
+            most.append(len(inside))
+        time.sleep(0.005)
+        with guard:
+            inside.remove(item)
+
+    list(Threads(4).map(lambda _: list(transfers.map(move, range(10))), range(4)))
+    assert max(most) == 3
+    assert len(most) == 40
+
+
+def test_a_transfer_that_fails_ends_no_program_of_other_work() -> None:
+    def fail(_: int) -> None:
+        raise BrokenError
+
+    def work(item: int) -> int:
+        if item == 0:
+            time.sleep(0.1)
+            with pytest.raises(BrokenError):
+                list(Transfers(2).map(fail, range(4)))
+            return 0
+        return child.run(["/bin/sleep", "0.4"], folder=Path("/"), environ={}).status
+
+    assert dict(Threads(2).map(work, range(2))) == {0: 0, 1: 0}
