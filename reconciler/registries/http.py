@@ -22,6 +22,7 @@ from reconciler.oci.descriptor import Blob, Content, Descriptor
 from reconciler.oci.manifest import references
 from reconciler.ports import Feature
 from reconciler.registries.checks import check_repository, check_tag, is_repository, is_tag, manifest_of
+from reconciler.registries.features import NOWHERE, can_delete, can_list_repositories, can_list_tags, can_push
 from reconciler.registries.paging import pages
 from reconciler.registries.transfer import Download, Upload
 from reconciler.registries.wants import create_hint
@@ -257,51 +258,18 @@ class HttpRegistry:
     def features(self, repository: str) -> tuple[Feature, ...]:
         """Ask what it can do, with an upload that is begun and given up, and a delete of what is not there."""
         check_repository(repository)
-        answer = self._session.ask(f"{self._session.host}", "GET", "v2/", scopes=frozenset())
+        answer = self._session.ask(self._session.host, "GET", "v2/", scopes=frozenset())
         if answer.status == _NOT_FOUND:
             raise UnavailableError(f"{self._session.host} is no registry", hint="check the address")
+        upload = Upload(self._session, f"an upload to {repository}", self.name_of(repository), self._push(repository))
+        absent = self._path(repository, f"manifests/{NOWHERE}")
+        delete = self._session.ask("a delete", "DELETE", absent, scopes=self._push(repository, "delete"))
         return (
-            self._can_push(repository),
-            self._can_list_tags(repository),
-            self._can_list_repositories(),
-            self._can_delete(repository),
+            can_push(upload),
+            can_list_tags(lambda: self.tags(repository)),
+            can_list_repositories(self.repositories),
+            can_delete(delete),
         )
-
-    def _can_push(self, repository: str) -> Feature:
-        what = f"an upload to {repository}"
-        upload = Upload(self._session, what, self.name_of(repository), self._push(repository))
-        try:
-            upload.give_up(upload.start())
-        except DeniedError as error:
-            return Feature(name="push", supported=False, detail=error.message, hint=error.hint or "")
-        except RegistryError as error:
-            if isinstance(error, UnavailableError):
-                raise
-            return Feature(name="push", supported=False, detail=error.message, hint=error.hint or "")
-        return Feature(name="push", supported=True)
-
-    def _can_list_tags(self, repository: str) -> Feature:
-        try:
-            self.tags(repository)
-        except DeniedError as error:
-            return Feature(name="list tags", supported=None, detail=error.message, hint=error.hint or "")
-        except (RegistryError, UnavailableError) as error:
-            hint = "without it neither history nor a record whose `current` is lost can be found"
-            return Feature(name="list tags", supported=False, detail=error.message, hint=hint)
-        return Feature(name="list tags", supported=True)
-
-    def _can_list_repositories(self) -> Feature:
-        supported = self.repositories() is not None
-        detail = "" if supported else "names are known from the state that apply keeps"
-        return Feature(name="list repositories", supported=supported, detail=detail)
-
-    def _can_delete(self, repository: str) -> Feature:
-        absent = Digest.of(b"what is asked to be deleted and is not there")
-        path = self._path(repository, f"manifests/{absent}")
-        answer = self._session.ask("a delete", "DELETE", path, scopes=self._push(repository, "delete"))
-        if answer.is_unsupported:
-            return Feature(name="delete", supported=False, detail="old versions stay until its administrator deletes")
-        return Feature(name="delete", supported=True if answer.is_missing else None, detail=answer.text)
 
     # -- below --------------------------------------------------------------------------------------------------
 
