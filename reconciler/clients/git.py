@@ -1,31 +1,25 @@
-"""git: its program for what only it knows, and GitPython for the objects of a commit.
+"""git: its program, for what only it knows.
 
 The program runs with a fixed argument list, an environment made from nothing and everything that a repository's own
 settings could start switched off: hooks, the file-system monitor, filters, a pager, credential helpers, remote
 helpers. It is found on absolute entries of PATH outside the repository only. What comes from outside is a revision
-(checked, then after ``--end-of-options``) or a path (literal, after ``--``).
-
-Objects are read by GitPython's database in pure Python, without a command line, and hashed before they are believed.
+(checked, then after ``--end-of-options``) or a path (literal, after ``--``). The network is another module's
+(``clients.origin``): nothing here reaches it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import subprocess
-import sys
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from reconciler.clients.objects import Objects
+from reconciler.clients.origin import Origin
 from reconciler.errors import SourceError
 from reconciler.values.commit import Commit
-
-if TYPE_CHECKING:
-    from git.db import GitDB
 
 TIMEOUT_S = 120
 MAX_PATHS = 500
@@ -55,6 +49,8 @@ _OFF = {
 # The machine's own git settings count: they are where its owner trusts a folder (safe.directory).
 _KEPT = ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "TMPDIR")
 _SET = {
+    "GIT_ALLOW_PROTOCOL": "",  # none at all, over any protocol.NAME.allow of the repository
+    "GIT_GRAFT_FILE": os.devnull,  # a graft would cut history or make some up
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -157,6 +153,20 @@ class Git:
         _refused(answer, self._root)
         return None
 
+    def deepen(self) -> bool:
+        """Fetch the commits that this clone lacks of its own and of the origin's branches; tell whether some came.
+
+        No ref moves, the working tree stays. An origin that is not there or does not answer gives nothing.
+        """
+        self._ready()
+        origin = Origin(self._root, self._program(), self._search())
+        tips, cut = origin.tips(), self._cut()
+        missing = self._missing(tips)
+        if not missing and not (cut and tips):
+            return False
+        origin.fetch(tips if cut else missing, unshallow=bool(cut))
+        return self._cut() != cut or self._missing(missing) != missing
+
     def prefix(self) -> str:
         """Give ``root`` as seen from the repository's top: empty, or a path that ends with ``/``."""
         return self._line("rev-parse", "--show-prefix")
@@ -168,6 +178,22 @@ class Git:
         return Objects(
             self._root / self._line("rev-parse", "--git-path", "objects"), program_for(self._top or self._root)
         )
+
+    def _cut(self) -> bytes:
+        """Give git's list of the commits whose parents this clone lacks, empty where history is whole."""
+        place = self._root / self._line("rev-parse", "--git-path", "shallow")
+        try:
+            return place.read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def _missing(self, commits: tuple[Commit, ...]) -> tuple[Commit, ...]:
+        asked = "".join(f"{commit}\n" for commit in commits).encode("ascii")
+        answer = self._start(("cat-file", "--batch-check"), self._ready(), asked)
+        if answer.code:
+            raise self._error(answer)
+        absent = {line.split(b" ")[0].decode("ascii") for line in answer.out.splitlines() if line.endswith(b" missing")}
+        return tuple(commit for commit in commits if commit.hex in absent)
 
     def _line(self, *arguments: str) -> str:
         answer = self._run(*arguments)
@@ -193,20 +219,25 @@ class Git:
     def _run(self, *arguments: str) -> Answer:
         return self._start(arguments, self._ready())
 
-    def _start(self, arguments: tuple[str, ...], options: tuple[str, ...]) -> Answer:
+    def _program(self) -> str:
         program = program_for(self._top or self._root)
         if program is None:
             raise SourceError("git is not installed", hint="install git, or add its folder to PATH")
+        return program
+
+    def _search(self) -> str:
+        return os.pathsep.join(str(folder) for folder in _safe_folders(self._top or self._root))
+
+    def _start(self, arguments: tuple[str, ...], options: tuple[str, ...], given: bytes = b"") -> Answer:
         off = [part for name, value in _OFF.items() for part in ("-c", f"{name}={value}")]
-        command = [program, "--no-pager", "-C", str(self._root), *off, *options, *arguments]
+        command = [self._program(), "--no-pager", "-C", str(self._root), *off, *options, *arguments]
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        search = os.pathsep.join(str(folder) for folder in _safe_folders(self._top or self._root))
         try:
             done = subprocess.run(  # noqa: S603  # a fixed program; arguments as the module's docstring says
                 command,
-                stdin=subprocess.DEVNULL,
+                input=given,
                 capture_output=True,
-                env={**kept, **_SET, "PATH": search},
+                env={**kept, **_SET, "PATH": self._search()},
                 cwd="/",
                 timeout=TIMEOUT_S,
                 check=False,
@@ -216,63 +247,6 @@ class Git:
         except OSError as error:
             raise SourceError(f"git can't be started: {os.strerror(error.errno or 0)}") from None
         return Answer(code=done.returncode, out=done.stdout, err=done.stderr.decode("utf-8", "replace"))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TreeEntry:
-    """One name in a tree object: its git mode and the object."""
-
-    name: str
-    mode: str
-    oid: bytes
-
-
-class Objects:
-    """The objects of a repository, each hashed before it is believed. Safe to use from several threads."""
-
-    def __init__(self, folder: Path, program: str | None) -> None:
-        self._database = _open_database(folder, program)
-        self._turn = threading.Lock()
-
-    def tree_of(self, commit: Commit) -> bytes:
-        """Give the object name of a commit's tree."""
-        first = self.read(bytes.fromhex(commit.hex), "commit", limit=1 << 24).split(b"\n", 1)[0]
-        if re.fullmatch(rb"tree [0-9a-f]{40}", first) is None:
-            raise SourceError(f"the commit {commit.short} is damaged", hint="run: git fsck")
-        return bytes.fromhex(first[5:].decode("ascii"))
-
-    def entries(self, oid: bytes) -> tuple[TreeEntry, ...]:
-        """Read a tree object."""
-        from git.objects.fun import tree_entries_from_data  # noqa: PLC0415  # loaded with the database
-
-        try:
-            found = tree_entries_from_data(self.read(oid, "tree", limit=1 << 26))
-        except ValueError:
-            raise SourceError(f"the tree {oid.hex()[:12]} is damaged", hint="run: git fsck") from None
-        return tuple(TreeEntry(name=str(name), mode=f"{mode:06o}", oid=sha) for sha, mode, name in found)
-
-    def size(self, oid: bytes) -> int:
-        """Tell an object's size in bytes."""
-        with self._turn:
-            try:
-                return int(self._database.info(oid).size)
-            except Exception as error:  # gitdb raises its own, zlib's and struct's errors
-                raise _missing(oid) from error
-
-    def read(self, oid: bytes, kind: str, *, limit: int) -> bytes:
-        """Give an object's bytes; missing, of another kind, over ``limit`` or damaged is a SourceError."""
-        if self.size(oid) > limit:
-            raise SourceError(f"a file at the commit is larger than {limit} bytes", hint="name a smaller file")
-        with self._turn:
-            try:
-                stream = self._database.stream(oid)
-                found, data = bytes(stream.type), bytes(stream.read())
-            except Exception as error:  # gitdb raises its own, zlib's and struct's errors
-                raise _missing(oid) from error
-        name = hashlib.sha1(b"%s %d\0%s" % (found, len(data), data), usedforsecurity=False).digest()
-        if found != kind.encode("ascii") or name != oid:
-            raise SourceError(f"the {kind} {oid.hex()[:12]} is damaged", hint="run: git fsck")
-        return data
 
 
 def program_for(root: Path) -> str | None:
@@ -327,23 +301,3 @@ def _parse_status(out: bytes) -> Status:
         elif kind in ("1", "u"):
             changed.append(rest.split(" ", 7 if kind == "1" else 9)[-1])
     return Status(commit=commit, branch=branch, changed=tuple(changed))
-
-
-def _missing(oid: bytes) -> SourceError:
-    hint = "fetch the whole history: git fetch --unshallow --refetch"
-    return SourceError(f"the object {oid.hex()[:12]} is missing or damaged in this clone", hint=hint)
-
-
-def _open_database(folder: Path, program: str | None) -> GitDB:
-    """Load GitPython, which starts ``git`` while it is imported unless it is told which, and open the objects."""
-    if "git" not in sys.modules:
-        before = {name: os.environ.get(name) for name in ("GIT_PYTHON_GIT_EXECUTABLE", "GIT_PYTHON_REFRESH")}
-        os.environ.update({"GIT_PYTHON_REFRESH": "quiet", "GIT_PYTHON_GIT_EXECUTABLE": program or os.devnull})
-        try:
-            import git  # noqa: F401, PLC0415  # slow to load, used only for --at
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
-    from git.db import GitDB  # noqa: PLC0415  # as above
-
-    return GitDB(str(folder))

@@ -40,8 +40,9 @@ class UnansweredError(Exception):
 class Reply:
     """An answer whose body was not read yet; it has to be closed."""
 
-    def __init__(self, answer: Any) -> None:  # noqa: ANN401  # urllib3's, whose base class lacks read1
+    def __init__(self, answer: Any, url: str) -> None:  # noqa: ANN401  # urllib3's, whose base class lacks read1
         self._answer = answer
+        self.url = url
         self._is_read = False
         self.status: int = answer.status
         self.headers: Mapping[str, str] = answer.headers
@@ -132,12 +133,22 @@ class Transport:
         self._authorities = authorities
         self._made: dict[str, urllib3.PoolManager] = {}
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Reply:
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Body = None,
+        *,
+        silence_s: float | None = None,
+    ) -> Reply:
         """Send a request and give its answer, whatever it says; an UnansweredError where there is none.
 
         With a body of pieces, ``headers`` say its Content-Length. An UnavailableError where the address may not be
-        talked to.
+        talked to. ``silence_s`` is how long the server may say nothing this time.
         """
+        import urllib3  # noqa: PLC0415  # start-up: only what speaks HTTP pays
+
         made = self._made.get(url[: url.find("/", 8)]) or self._pool(url)
         with _mapped():
             return Reply(
@@ -149,7 +160,9 @@ class Transport:
                     preload_content=False,
                     redirect=False,
                     retries=False,
-                )
+                    timeout=urllib3.Timeout(connect=self._timeout_s, read=silence_s or self._timeout_s),
+                ),
+                url,
             )
 
     def _pool(self, url: str) -> urllib3.PoolManager:

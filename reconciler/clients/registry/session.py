@@ -175,7 +175,8 @@ class Session:
         header = self._authorizer.header(scopes)
         for number in range(_MAX_LOGINS + 1):
             with closing(self._followed(one, method, self.resolve(target), header, headers, body)) as reply:
-                challenges = reply.header_values("WWW-Authenticate")
+                # What another host asks for after a redirect is none of its business.
+                challenges = reply.header_values("WWW-Authenticate") if self._is_own(reply.url) else []
                 if reply.status == _UNAUTHORIZED and challenges and number < _MAX_LOGINS:
                     refused, header = header, self._authorizer.answer(scopes, challenges, refused=header)
                     if header is not None and header != refused:
@@ -189,11 +190,13 @@ class Session:
     ) -> Reply:
         """Send a request, and follow where it leads; only the registry itself sees its credentials."""
         for _ in range(MAX_REDIRECTS + 1):
-            parts = self._checked(url)
-            own = {"Authorization": authorization} if authorization and origin(parts) == origin(self._own) else {}
+            self._check(url)
+            own = {"Authorization": authorization} if authorization and self._is_own(url) else {}
             if time.monotonic() > one.end:
                 raise UnansweredError("its time is over")
-            reply = self._transport.send(method, url, {**_ALWAYS, **headers, **own}, body)
+            # Who has taken a large body may need a while to look at all of it.
+            silence_s = self._settings.limit_s if callable(body) else None
+            reply = self._transport.send(method, url, {**_ALWAYS, **headers, **own}, body, silence_s=silence_s)
             if reply.status not in _ELSEWHERE or method not in ("GET", "HEAD"):
                 return reply
             with closing(reply):
@@ -201,7 +204,10 @@ class Session:
             url = urljoin(url, reply.headers.get("Location", ""))
         raise RegistryError(f"{self.host} redirects without end")
 
-    def _checked(self, url: str) -> SplitResult:
+    def _is_own(self, url: str) -> bool:
+        return origin(urlsplit(url)) == origin(self._own)
+
+    def _check(self, url: str) -> None:
         """Refuse an address that a registry must not lead to."""
         try:
             parts = urlsplit(url)
@@ -212,9 +218,8 @@ class Session:
             raise RegistryError(f"{self.host} leads to an address that can't be used")
         if self._own.scheme == "https" and parts.scheme != "https":
             raise RegistryError(f"{self.host} leads from https to http, which is not followed")
-        if parts.scheme == "http" and origin(parts) != origin(self._own) and not _is_loopback(parts.hostname or ""):
+        if parts.scheme == "http" and not self._is_own(url) and not _is_loopback(parts.hostname or ""):
             raise RegistryError(f"{self.host} leads to another host over plain HTTP, which is not followed")
-        return parts
 
     def _later(self, answer: Answer) -> LaterError:
         after = retry_after(answer.headers.get("Retry-After"), time.time())
