@@ -25,6 +25,11 @@ _LOCKED = click.option("--locked", is_flag=True, help="Refuse an environment who
 _MAX_DELETES = click.option(
     "--max-deletes", type=click.IntRange(0), metavar="N", help="Refuse to remove more than N environments (default: 5)."
 )
+_REPAIR = click.option(
+    "--repair",
+    is_flag=True,
+    help="Look at the content of unchanged environments too, as drift does, and mend it; a folder's always is.",
+)
 _ADOPT = click.option("--adopt", is_flag=True, help="Take over environments that another manager registered.")
 
 
@@ -41,6 +46,7 @@ _ADOPT = click.option("--adopt", is_flag=True, help="Take over environments that
 @_REFRESH
 @_LOCKED
 @_MAX_DELETES
+@_REPAIR
 @_ADOPT
 @options.verbose
 def plan_command(  # noqa: PLR0913, PLR0917  # one argument an option
@@ -57,6 +63,7 @@ def plan_command(  # noqa: PLR0913, PLR0917  # one argument an option
     refresh: tuple[str, ...],
     locked: bool,
     max_deletes: int | None,
+    repair: bool,
     adopt: bool,
     verbose: bool,
 ) -> int:
@@ -65,7 +72,8 @@ def plan_command(  # noqa: PLR0913, PLR0917  # one argument an option
     Nothing is built, solved or written. Without NAMES the whole repository is planned.
     """
     workspace = open_workspace(directory=directory, at=at, registry=registry)
-    wishes = _wishes(workspace, names, tags, refresh, Wishes(locked=locked, max_deletes=max_deletes, adopt=adopt))
+    asked = Wishes(locked=locked, max_deletes=max_deletes, adopt=adopt, repair=repair)
+    wishes = _wishes(workspace, names, tags, refresh, asked)
     derived = compare(workspace, base, wishes) if base else derive(workspace, wishes)
     _show(derived.plan, form, verbose=verbose)
     if out is not None:
@@ -131,6 +139,7 @@ def _refuse_blocked(plan: Plan) -> None:
 @_REFRESH
 @_LOCKED
 @_MAX_DELETES
+@_REPAIR
 @_ADOPT
 @options.verbose
 def apply_command(  # noqa: PLR0913, PLR0917  # one argument an option
@@ -144,6 +153,7 @@ def apply_command(  # noqa: PLR0913, PLR0917  # one argument an option
     refresh: tuple[str, ...],
     locked: bool,
     max_deletes: int | None,
+    repair: bool,
     adopt: bool,
     verbose: bool,
 ) -> int:
@@ -161,7 +171,7 @@ def apply_command(  # noqa: PLR0913, PLR0917  # one argument an option
         () if saved else names,
         tags,
         refresh,
-        Wishes(locked=locked, max_deletes=max_deletes, adopt=adopt),
+        Wishes(locked=locked, max_deletes=max_deletes, adopt=adopt, repair=repair),
     )
     derived = derive(workspace, wishes, closely=True)
     plan = narrow(derived.plan, saved) if saved else derived.plan

@@ -29,7 +29,8 @@ def registry(command: Command) -> Command:
     return click.option(
         "--registry",
         metavar="ADDRESS",
-        help="The registry: a folder (default: $RECONCILER_REGISTRY, reconciler.yaml, .reconciler/registry).",
+        help="The registry: a folder, or HOST/PREFIX "
+        "(default: $RECONCILER_REGISTRY, reconciler.yaml, .reconciler/registry).",
     )(command)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import click
@@ -11,15 +11,15 @@ from reconciler.cli.wiring import Workspace, close
 from reconciler.errors import UsageError
 from reconciler.plan.change import Plan, Policy
 from reconciler.plan.drift import DriftReport, drift
-from reconciler.plan.observed import Observed
+from reconciler.plan.observed import Observation, Observed
 from reconciler.plan.planner import plan
 from reconciler.plan.state import State
-from reconciler.ports import Progress
+from reconciler.ports import Progress, Registry
+from reconciler.reconcile.access import Opened, open_state
 from reconciler.reconcile.declaration import manifest_paths
-from reconciler.reconcile.ledger import read_state_if_whole
 from reconciler.reconcile.observe import Depth, observe
 from reconciler.reconcile.supposed import as_if_applied
-from reconciler.reconcile.survey import known_names, witness_of
+from reconciler.reconcile.survey import Sight, known_names, witness_of
 from reconciler.reports.inert import inert
 
 
@@ -32,6 +32,7 @@ class Wishes:
     locked: bool = False
     max_deletes: int | None = None
     adopt: bool = False
+    repair: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,18 +48,30 @@ class Derived:
 def derive(workspace: Workspace, wishes: Wishes, *, closely: bool = False) -> Derived:
     """Gather and decide; any manifest that is invalid raises all that is wrong.
 
-    ``closely`` looks for damage that planning alone would not see: what apply does, and mends.
+    ``closely`` is how apply looks: for damage that planning alone would not see, and with the right to push.
     """
     desired = workspace.desired
     policy = policy_of(workspace, wishes)
-    state = read_state_if_whole(workspace.registry, workspace.manager, _note)
-    observed = workspace.observed(state.records, state=state, closely=closely)
+    opened = open_state(workspace.quick, workspace.manager, _note, claim=closely)
+    state, sight = opened.state, _sight(workspace, wishes, closely=closely)
+    observed = workspace.observed(state.records, state=state, vouched=opened.whole, sight=sight)
     return Derived(
         plan=plan(desired, observed, policy, workspace.revision),
         policy=policy,
         observed=observed,
         state=state,
     )
+
+
+def _sight(workspace: Workspace, wishes: Wishes, *, closely: bool) -> Sight:
+    """Say how closely to look: a folder costs little, a remote registry a request for everything that is asked."""
+    remote = workspace.registry.remote
+    if wishes.repair or (closely and not remote):
+        return Sight(depth=Depth.MANIFESTS)
+    if not remote:
+        return Sight(depth=Depth.ENTRIES)
+    named = (wishes.names or frozenset()) | wishes.refresh
+    return Sight(depth=Depth.RECORD, closely=named, cached=workspace.quick)
 
 
 def policy_of(workspace: Workspace, wishes: Wishes) -> Policy:
@@ -95,18 +108,15 @@ def compare(workspace: Workspace, base: str, wishes: Wishes) -> Derived:
 
 def look_for_drift(workspace: Workspace, names: Sequence[str], *, deep: bool) -> DriftReport:
     """Compare the registry with what was last applied."""
-    state = read_state_if_whole(workspace.registry, workspace.manager, _note)
+    opened = open_state(workspace.registry, workspace.manager, _note)
+    state = opened.state
     every = {*known_names(workspace.registry, state.records), *(item.name for item in workspace.declared.desired)}
     unknown = [name for name in names if name not in every]
     if unknown:
         raise UsageError(f"no environment `{unknown[0]}` is declared or registered{close(unknown[0], every)}")
     wanted = sorted(names or every)
     depth = Depth.BLOBS if deep else Depth.MANIFESTS
-    found = dict(
-        workspace.observer.map(
-            lambda name: observe(workspace.registry, name, depth=depth, witness=witness_of(state, name)), wanted
-        )
-    )
+    found = dict(workspace.observer.map(_looker(workspace.registry, opened, depth), wanted))
     observed = Observed(registry=workspace.registry.address, environments=found)
     chosen = frozenset(names) or None
     # What can't be read is not gone: only a repository that is read as a whole tells what was removed.
@@ -115,6 +125,14 @@ def look_for_drift(workspace: Workspace, names: Sequence[str], *, deep: bool) ->
     if names:
         state = replace(state, records={name: state.records[name] for name in names if name in state.records})
     return drift(state, observed, plan(desired, observed, policy, workspace.revision))
+
+
+def _looker(registry: Registry, opened: Opened, depth: Depth) -> Callable[[str], Observation]:
+    def look(name: str) -> Observation:
+        witness = witness_of(opened.state, name)
+        return observe(registry, name, depth=depth, witness=witness, vouched=opened.whole)
+
+    return look
 
 
 def _note(message: str) -> None:

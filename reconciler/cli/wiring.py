@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from reconciler.plan.state import State
     from reconciler.ports import Executor, History, Registry, Reporter, Source
     from reconciler.reconcile.means import Means
+    from reconciler.reconcile.survey import Sight
+    from reconciler.registries.cached import CachedRegistry
     from reconciler.store.hosts import Hosts
     from reconciler.values.commit import Revision
 
@@ -32,6 +34,11 @@ FOLDER = ".reconciler"
 DEFAULT_REGISTRY = f"{FOLDER}/registry"
 WORKERS = 4
 """How many environments are worked on at once: each is mostly waiting for an index or a disk."""
+OBSERVERS = 16
+"""How many environments of a remote registry are asked about at once: each is waiting for its answer."""
+_MAX_BLOBS = 512 << 20
+TRANSFERS = 8
+"""How many blobs are on their way at once, whichever environments they are of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +46,22 @@ class Workspace:
     """A repository of manifests, and everything that a command needs to work on it.
 
     ``at`` reads the manifests of a commit instead of the working tree. ``registry_option`` is what the command line
-    says, over ``RECONCILER_REGISTRY`` and ``reconciler.yaml``.
+    says, over ``RECONCILER_REGISTRY`` and ``reconciler.yaml``. ``inside`` is false where no repository was found: then
+    nothing is left in the folder.
     """
 
     root: Path
     at: str | None = None
     registry_option: str | None = None
+    inside: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """Where caches and made environments are: in the clone, outside of one where a user's caches are."""
+        if self.inside:
+            return self.root / FOLDER
+        chosen = os.environ.get("XDG_CACHE_HOME", "")  # a relative one is to be ignored, says the specification
+        return (Path(chosen) if chosen.startswith("/") else Path.home() / ".cache") / "reconciler"
 
     @cached_property
     def source(self) -> Source:
@@ -108,11 +125,37 @@ class Workspace:
         return self.config.registry_of(self.revision.branch) if self.config.branches else self.config.registry
 
     @cached_property
-    def registry(self) -> Registry:
-        """The registry."""
+    def opened(self) -> Registry:
+        """The registry, as its adapter gives it."""
         from reconciler.registries.table import open_registry  # noqa: PLC0415  # `validate` needs none
 
         return open_registry(self.address, self.root, environ=os.environ)
+
+    @property
+    def registry(self) -> Registry:
+        """The registry, asked for everything; what a remote one answers is kept for :attr:`quick`."""
+        return self.opened if self._cached is None else self._cached.fresh
+
+    @property
+    def quick(self) -> Registry:
+        """The registry for who only plans or shows: what a remote one gave before by digest is not asked again."""
+        return self._cached or self.opened
+
+    @cached_property
+    def _cached(self) -> CachedRegistry | None:
+        if not self.opened.remote:
+            return None
+        from reconciler.registries.cached import CachedRegistry  # noqa: PLC0415  # a folder is as quick itself
+        from reconciler.store.cache import Cache  # noqa: PLC0415  # the same
+
+        folder = self.folder / "cache" / "remote"
+        blobs = Cache(folder / "blobs", max_bytes=_MAX_BLOBS)
+        return CachedRegistry(self.opened, Cache(folder / "manifests"), blobs=blobs)
+
+    def remember(self) -> None:
+        """Write to the cache what was read, before this process becomes another."""
+        if self._cached is not None:
+            self._cached.flush()
 
     @property
     def local(self) -> bool:
@@ -141,7 +184,7 @@ class Workspace:
         """Derived values."""
         from reconciler.store.cache import Cache  # noqa: PLC0415  # `list` needs none
 
-        return Cache(self.root / FOLDER / "cache")
+        return Cache(self.folder / "cache")
 
     @cached_property
     def executor(self) -> Executor:
@@ -150,9 +193,20 @@ class Workspace:
 
         return Threads(WORKERS)
 
+    @cached_property
+    def transfers(self) -> Executor:
+        """Who moves blobs, also from within an environment's work."""
+        from reconciler.executors.transfers import Transfers  # noqa: PLC0415  # the same
+
+        return Transfers(TRANSFERS)
+
     @property
     def observer(self) -> Executor:
         """Who observes: a folder is read twice as fast by one thread as by four that share the interpreter."""
+        if self.opened.remote:
+            from reconciler.executors.threads import Threads  # noqa: PLC0415  # a folder needs none
+
+            return Threads(OBSERVERS)
         from reconciler.executors.serial import Serial  # noqa: PLC0415  # `validate` needs none
 
         return Serial()
@@ -199,14 +253,19 @@ class Workspace:
         self.declared.require_valid()
         return self.declared.desired
 
-    def observed(self, recorded: Iterable[str], *, state: State | None = None, closely: bool = False) -> Observed:
-        """Look at what is declared and at what else the registry holds; ``closely`` reads manifests and tags too."""
-        from reconciler.reconcile.observe import Depth  # noqa: PLC0415  # `validate` needs no registry
+    def observed(
+        self,
+        recorded: Iterable[str],
+        *,
+        state: State | None = None,
+        vouched: bool = False,
+        sight: Sight | None = None,
+    ) -> Observed:
+        """Look at what is declared and at what else the registry holds, see :func:`reconcile.survey.survey`."""
         from reconciler.reconcile.survey import known_names, survey  # noqa: PLC0415  # `validate` needs no registry
 
         names = known_names(self.registry, recorded)
-        depth = Depth.MANIFESTS if closely else Depth.ENTRIES
-        return survey(self.registry, self.desired, names, self.observer, state=state, depth=depth)
+        return survey(self.registry, self.desired, names, self.observer, state=state, sight=sight, vouched=vouched)
 
     # -- acting -------------------------------------------------------------------------------------------------
 
@@ -222,6 +281,7 @@ class Workspace:
             resolvers=resolvers(os.environ, indexes=self.index_addresses, repository=self.root),
             executor=self.executor,
             reporter=reporter,
+            transfers=self.transfers,
         )
 
     @cached_property
@@ -229,7 +289,7 @@ class Workspace:
         """The environments on this machine."""
         from reconciler.store.hosts import Hosts  # noqa: PLC0415  # only what makes or uses environments
 
-        return Hosts(self.root / FOLDER / "hosts")
+        return Hosts(self.folder / "hosts")
 
     @cached_property
     def uv(self) -> Uv:
@@ -245,7 +305,11 @@ class Workspace:
 
 
 def open_workspace(*, directory: str | None, at: str | None = None, registry: str | None = None) -> Workspace:
-    """Find the repository: the nearest folder upwards with ``reconciler.yaml``, ``.git`` or ``environments``."""
+    """Find the repository: the nearest folder upwards with ``reconciler.yaml`` or ``.git``, else the folder itself.
+
+    Without either, a folder that holds ``environments`` or ``.reconciler`` is one; in any other only a registry can
+    be looked at.
+    """
     start = Path(directory) if directory else Path()
     if not start.is_dir():
         raise UsageError(f"no folder {start}")
@@ -253,7 +317,8 @@ def open_workspace(*, directory: str | None, at: str | None = None, registry: st
     for folder in (start, *start.parents):
         if any((folder / mark).exists() for mark in (CONFIG, ".git")):
             return Workspace(root=folder, at=at, registry_option=registry)
-    return Workspace(root=start, at=at, registry_option=registry)
+    inside = any((start / mark).is_dir() for mark in (Config().manifests, FOLDER))
+    return Workspace(root=start, at=at, registry_option=registry, inside=inside)
 
 
 def select(desired: Sequence[Desired], names: Sequence[str], tags: Sequence[str]) -> frozenset[str] | None:

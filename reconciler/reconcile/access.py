@@ -43,7 +43,7 @@ def open_state(registry: Registry, manager: str, say: Callable[[str], None], *, 
             return open_state(registry, manager, say)
         raise DeniedError(
             f"{registry.address} denies what is registered ({REPOSITORY}): {error.message}",
-            hint=error.hint or "log in, as with `docker login`; where nothing is registered yet, apply makes a beginning",
+            hint=error.hint or "log in, as with `docker login`; where nothing is registered yet, apply begins",
         ) from error
     for message in damaged:
         say(message)
