@@ -9,10 +9,12 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.exit import complain
-from reconciler.cli.wiring import Workspace, open_workspace, require, select
-from reconciler.errors import ManifestError, ReconcilerError, UsageError
+from reconciler.cli.wiring import Workspace, close, open_workspace, require, select
+from reconciler.errors import ManifestError, NotFoundError, ReconcilerError, UsageError
 from reconciler.manifest.problem import Problem
 from reconciler.reconcile.declaration import Declared
+from reconciler.reports.style import Style
+from reconciler.values.names import Reference
 
 
 @click.command(
@@ -101,29 +103,62 @@ def lock_command(  # noqa: PLR0913  # one argument an option
     return locking.lock(workspace, desired, moving)
 
 
-@click.command(epilog="\b\nExample:\n  reconciler explain training\n  reconciler explain training --at main -o json\n")
-@click.argument("name")
+@click.command(epilog="\b\nExample:\n  reconciler explain training\n  reconciler explain training:3 -o json\n")
+@click.argument("reference", metavar="NAME[:VERSION]")
 @options.directory
 @options.at
 @options.registry
 @options.output("text", "json")
 @options.verbose
 def explain_command(  # noqa: PLR0913  # one argument an option
-    name: str, directory: str | None, at: str | None, registry: str | None, form: str, *, verbose: bool
+    reference: str, directory: str | None, at: str | None, registry: str | None, form: str, *, verbose: bool
 ) -> int:
-    """Show what NAME's identity is made of, and why it would or would not be built again."""
+    """Show what an environment's identity is made of, and why it would or would not be built again.
+
+    What is declared is compared with what is registered. A version, or what is not declared here, is explained from
+    its record in the registry.
+    """
+    wanted = options.reference(reference)
+    workspace = open_workspace(directory=directory, at=at, registry=registry)
+    style = options.style(verbose=verbose)
+    if ":" not in reference and _is_declared(workspace, wanted.name):
+        click.echo(_explain_declared(workspace, wanted.name, form, style), nl=False)
+    else:
+        click.echo(_explain_registered(workspace, wanted, form, style), nl=False)
+    return 0
+
+
+def _is_declared(workspace: Workspace, name: str) -> bool:
+    return workspace.inside and any(item.name == name for item in workspace.desired)
+
+
+def _explain_declared(workspace: Workspace, name: str, form: str, style: Style) -> str:
     from reconciler.cli.planning import Wishes, derive  # noqa: PLC0415  # start-up
     from reconciler.plan.explanation import explanation  # noqa: PLC0415  # the same
     from reconciler.reports.explain import explain_json, explain_text  # noqa: PLC0415  # the same
     from reconciler.reports.json import to_text  # noqa: PLC0415  # the same
 
-    workspace = open_workspace(directory=directory, at=at, registry=registry)
     desired = require(workspace.desired, name)
     derived = derive(workspace, Wishes(names=frozenset({name})))
     step = next((step for step in derived.plan.steps if step.name == name), None)
     if step is None:
         raise ReconcilerError(f"no step was planned for {name}")
     found = explanation(desired, derived.observed.environments[name], step)
-    text = explain_text(found, options.style(verbose=verbose)) if form == "text" else to_text(explain_json(found))
-    click.echo(text, nl=False)
-    return 0
+    return explain_text(found, style) if form == "text" else to_text(explain_json(found))
+
+
+def _explain_registered(workspace: Workspace, reference: Reference, form: str, style: Style) -> str:
+    from reconciler.reconcile.inspect import get  # noqa: PLC0415  # start-up
+    from reconciler.reconcile.observe import with_bodies  # noqa: PLC0415  # the same
+    from reconciler.reports.json import to_text  # noqa: PLC0415  # the same
+    from reconciler.reports.registered import registered_json, registered_text  # noqa: PLC0415  # the same
+
+    try:
+        found = with_bodies(workspace.quick, reference.name, get(workspace.quick, reference))
+    except NotFoundError as error:
+        if not workspace.inside or reference.version is not None:
+            raise
+        known = close(reference.name, [item.name for item in workspace.desired])
+        raise UsageError(f"no environment `{reference.name}` is declared{known}, and none is registered") from error
+    address = workspace.quick.address
+    return registered_text(found, address, style) if form == "text" else to_text(registered_json(found, address))

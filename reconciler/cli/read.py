@@ -19,6 +19,7 @@ from reconciler.reports.environments import (
     list_json,
     list_text,
 )
+from reconciler.reports.inert import inert
 from reconciler.reports.json import to_text
 
 
@@ -30,11 +31,13 @@ from reconciler.reports.json import to_text
 def list_command(directory: str | None, registry: str | None, form: str, *, archived: bool) -> int:
     """List registered environments."""
     workspace = open_workspace(directory=directory, registry=registry)
-    listed = list_environments(workspace.registry, workspace.observer, archived=archived)
+    listed = list_environments(workspace.quick, workspace.observer, archived=archived)
     if form == "json":
-        click.echo(to_text(list_json(listed.environments, workspace.registry.address)), nl=False)
+        click.echo(to_text(list_json(listed.environments, workspace.quick.address)), nl=False)
     elif listed.environments or not listed.unreadable:
         click.echo(list_text(listed.environments, options.style()), nl=False)
+    for note in listed.notes:
+        click.echo(f"note: {inert(note)}", err=True)
     for name, reason in listed.unreadable.items():
         complain(f"{name} can't be read: {reason}")
     return 1 if listed.unreadable else 0
@@ -54,7 +57,7 @@ def get_command(reference: str, directory: str | None, registry: str | None, for
     if template is not None and form != "text":
         raise UsageError("--format and --output go two ways", hint="leave one of them away")
     workspace = open_workspace(directory=directory, registry=registry)
-    one, address = get(workspace.registry, wanted), workspace.registry.address
+    one, address = get(workspace.quick, wanted), workspace.quick.address
     if template is not None:
         click.echo(get_formatted(one, address, template))
     elif form == "json":
@@ -75,9 +78,9 @@ def history_command(name: str, directory: str | None, registry: str | None, form
     if name != wanted.name:
         raise UsageError(f"history takes a name alone, not {name}", hint=f"`reconciler history {wanted.name}`")
     workspace = open_workspace(directory=directory, registry=registry)
-    versions = read_history(workspace.registry, wanted.name)
+    versions = read_history(workspace.quick, wanted.name, workspace.observer)
     if form == "json":
-        click.echo(to_text(history_json(versions, workspace.registry.address)), nl=False)
+        click.echo(to_text(history_json(versions, workspace.quick.address)), nl=False)
     else:
         click.echo(history_text(versions, options.style()), nl=False)
     return 0

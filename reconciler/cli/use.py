@@ -60,7 +60,7 @@ def run_command(
 
     wanted = options.reference(reference)
     workspace = open_workspace(directory=directory, registry=registry)
-    entry = get(workspace.registry, wanted)
+    entry = get(workspace.quick, wanted)
     builder = entry.record.facts.builder
     if builder not in RUNNERS:
         raise BuildError(f"{wanted} was made by the {builder} builder, which this version can't run")
@@ -68,7 +68,9 @@ def run_command(
         name, version = entry.record.facts.name, entry.record.facts.version
         click.echo(f"note: {name} is archived; version {version} still runs", err=True)
     runner = RUNNERS[builder](workspace.hosts, workspace.uv, workspace.index_addresses)
-    return runner.run(_run(workspace, entry, command, Path(source)))
+    run = _run(workspace, entry, command, Path(source))
+    workspace.remember()  # the command takes this process's place
+    return runner.run(run)
 
 
 def _run(workspace: Workspace, entry: Present, command: tuple[str, ...], folder: Path) -> Run:
@@ -78,7 +80,7 @@ def _run(workspace: Workspace, entry: Present, command: tuple[str, ...], folder:
     if not folder.is_dir():
         raise UsageError(f"--source: no folder {folder}")
     platform = this_platform()
-    bodies = read_bodies(workspace.registry, facts.name, entry.record)
+    bodies = read_bodies(workspace.quick, facts.name, entry.record)
     if platform not in bodies.lock.platforms:
         known = ", ".join(str(item) for item in sorted(bodies.lock.platforms))
         raise BuildError(

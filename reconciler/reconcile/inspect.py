@@ -88,9 +88,9 @@ def _listed(numbers: list[str]) -> str:
     return ", ".join(numbers[:_MAX_LISTED]) + (" and older ones" if len(numbers) > _MAX_LISTED else "")
 
 
-def read_history(registry: Registry, name: str) -> tuple[Present, ...]:
+def read_history(registry: Registry, name: str, executor: Executor) -> tuple[Present, ...]:
     """List an environment's versions, newest first."""
-    found = tuple(Present(record=record, digest=digest) for record, digest in history(registry, name))
+    found = tuple(Present(record=record, digest=digest) for record, digest in history(registry, name, executor))
     if not found:
         raise _missing(registry, Reference(name))
     return found

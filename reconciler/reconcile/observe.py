@@ -10,7 +10,7 @@ from reconciler.errors import CorruptError, DeniedError, NotFoundError, Reconcil
 from reconciler.oci.descriptor import Descriptor
 from reconciler.oci.manifest import parse_image
 from reconciler.plan.observed import Absent, Denied, Moved, Observation, Past, Present, Unknown, Witness
-from reconciler.ports import Registry
+from reconciler.ports import Executor, Registry
 from reconciler.reconcile.bodies import read_bodies, read_components, read_lock, with_bodies
 from reconciler.reconcile.salvage import salvage
 from reconciler.reconcile.tagged import PAST_LIMIT, fault, read_record, with_tags
@@ -218,6 +218,8 @@ def past_of(name: str, record: Record, digest: Digest) -> Past:
     )
 
 
-def history(registry: Registry, name: str) -> tuple[tuple[Record, Digest], ...]:
+def history(registry: Registry, name: str, executor: Executor) -> tuple[tuple[Record, Digest], ...]:
     """List the tagged records, newest first; what can't be read is a RegistryError."""
-    return tuple(read_record(registry, name, version_tag(number), number) for number in versions(registry.tags(name)))
+    numbers = versions(registry.tags(name))
+    read = dict(executor.map(lambda number: read_record(registry, name, version_tag(number), number), numbers))
+    return tuple(read[number] for number in numbers)
