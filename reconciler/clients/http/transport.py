@@ -98,11 +98,11 @@ def _reason(error: BaseException) -> str:
     text = " ".join(str(cause).split())
     for kind, words in (
         (urllib3.exceptions.NameResolutionError, "its name can't be resolved"),
+        (urllib3.exceptions.NewConnectionError, f"no connection{_below(error)}"),
         (urllib3.exceptions.ConnectTimeoutError, "no connection in time"),
         (urllib3.exceptions.ReadTimeoutError, "it says nothing for too long"),
         (TimeoutError, "it says nothing for too long"),
         (urllib3.exceptions.SSLError, f"TLS: {text}"),
-        (urllib3.exceptions.NewConnectionError, "no connection"),
         (ConnectionResetError, "it ends the connection"),
         (urllib3.exceptions.IncompleteRead, "its answer ends too early"),
         (urllib3.exceptions.ProtocolError, "it ends the connection"),
@@ -110,6 +110,11 @@ def _reason(error: BaseException) -> str:
         if isinstance(error, kind):
             return words[:300]
     return text[:300] or type(error).__name__
+
+
+def _below(error: BaseException) -> str:
+    cause = error.__cause__
+    return f", {cause.strerror.lower()}" if isinstance(cause, OSError) and cause.strerror else ""
 
 
 class Transport:
