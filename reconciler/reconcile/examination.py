@@ -20,7 +20,7 @@ from reconciler.plan.diagnosis import (
 from reconciler.plan.state import State
 from reconciler.ports import Inspected, Registry
 from reconciler.reconcile.contents import Contents
-from reconciler.reconcile.lineage import Lineage
+from reconciler.reconcile.descent import Descent
 from reconciler.reconcile.storage import judge_stored, unnamed
 from reconciler.reconcile.tagged import read_record
 from reconciler.reconcile.tags import CURRENT, version_tag
@@ -93,9 +93,9 @@ class _Examination:
         self._inspected = context.inspected
         self._name = name
         self._holders = holders
-        self._lineage = Lineage(context.registry, name, tags, holder)
+        self._descent = Descent(context.registry, name, tags, holder)
         self._contents = Contents(context.registry, name)
-        start = self._lineage.start
+        start = self._descent.start
         if start is not None:
             place = replace(place, manager=start.record.facts.manager, archived=start.record.facts.archived)
         self._place = place
@@ -103,8 +103,8 @@ class _Examination:
 
     def run(self) -> Examined:
         """Read and judge all of it."""
-        lineage = self._lineage
-        damages = list(lineage.damages())
+        descent = self._descent
+        damages = list(descent.damages())
         self._read(frozenset(damage.tag for damage in damages))
         damages += self._contents.damages
         known = self._contents.known
@@ -115,26 +115,26 @@ class _Examination:
         return Examined(
             name=self._name,
             remarks=tuple(remarks),
-            versions=len(lineage.numbers),
+            versions=len(descent.numbers),
             contents=len(known),
             size=self._contents.size,
             unnamed=unnamed(stored, known),
         )
 
     def _read(self, blamed: frozenset[str]) -> None:
-        lineage, contents = self._lineage, self._contents
+        descent, contents = self._descent, self._contents
         contents.known.update(state.records[self._name] for state in self._holders)
-        if lineage.start is not None:
-            contents.read(lineage.start.record, version_tag(lineage.start.record.facts.version), mended=True)
-            contents.known.add(lineage.start.digest)
-        for record, digest in lineage.records.values():
+        if descent.start is not None:
+            contents.read(descent.start.record, version_tag(descent.start.record.facts.version), mended=True)
+            contents.known.add(descent.start.digest)
+        for record, digest in descent.records.values():
             contents.read(record, version_tag(record.facts.version), mended=False)
             contents.known.add(digest)
-        remedy = Remedy.RESTORE if lineage.start is not None else Remedy.APPLY_OR_RESTORE
-        for tag, named in sorted(lineage.named.items()):
+        remedy = Remedy.RESTORE if descent.start is not None else Remedy.APPLY_OR_RESTORE
+        for tag, named in sorted(descent.named.items()):
             if named is None:
                 continue
-            if tag in lineage.broken or tag in blamed:
+            if tag in descent.broken or tag in blamed:
                 contents.known.add(named)
             else:
                 contents.read_tag(tag, named, remedy=remedy)
@@ -149,13 +149,13 @@ class _Examination:
     # -- current and versions -----------------------------------------------------------------------------------
 
     def _judge_current(self) -> Iterator[Remark]:
-        lineage = self._lineage
-        if CURRENT not in lineage.tags:
+        descent = self._descent
+        if CURRENT not in descent.tags:
             yield from self._judge_absent()
             return
-        if CURRENT not in lineage.records:
+        if CURRENT not in descent.records:
             return
-        record, digest = lineage.records[CURRENT]
+        record, digest = descent.records[CURRENT]
         for state in self._holders:
             verdict = judge_current(state, digest, record, self._left[state.manager])
             if verdict is not None:
@@ -163,7 +163,7 @@ class _Examination:
                 yield self._say(mark, CURRENT, text, apply_hint(self._place))
 
     def _judge_absent(self) -> Iterator[Remark]:
-        numbers, hint = self._lineage.numbers, apply_hint(self._place)
+        numbers, hint = self._descent.numbers, apply_hint(self._place)
         if self._holders:
             left = f"version {numbers[0]} is the highest" if numbers else "nothing is left of it"
             text = f"is gone, {left}; {listed(state.manager for state in self._holders)} registered it"
@@ -171,20 +171,20 @@ class _Examination:
         elif numbers:
             text = f"is not there, version {numbers[0]} is the highest: an apply was cut off, or it was removed"
             yield self._say(Mark.NOTE, CURRENT, text, hint)
-        elif self._lineage.tags:
+        elif self._descent.tags:
             yield self._say(Mark.NOTE, "", "has no version yet: an apply was cut off, or is under way", hint)
 
     def _judge_versions(self) -> Iterator[Remark]:
-        lineage = self._lineage
-        start = lineage.start
-        if start is not None and CURRENT in lineage.records:
-            higher = [version_tag(number) for number in lineage.numbers if number > start.record.facts.version]
+        descent = self._descent
+        start = descent.start
+        if start is not None and CURRENT in descent.records:
+            higher = [version_tag(number) for number in descent.numbers if number > start.record.facts.version]
             if higher:
                 text = "above `current`: an apply was cut off, is under way, or `current` was moved back"
                 yield self._say(Mark.NOTE, listed(higher), text, apply_hint(self._place))
-        for tag in lineage.gaps():
+        for tag in descent.gaps():
             yield self._say(Mark.NOTE, tag, "the version before it is gone, tag and record; its history begins here")
-        left = lineage.unfinished()
+        left = descent.unfinished()
         if left:
             text = "of a version that is not there: an apply was cut off, or is under way"
             yield self._say(Mark.NOTE, listed(left), text)
