@@ -16,7 +16,16 @@ from reconciler.plan.observed import Present
 from reconciler.ports import Builder, Progress, Stage, Task
 from reconciler.reconcile.images import copy_image, find_artifact, push_image
 from reconciler.reconcile.means import Means
-from reconciler.reconcile.publish import Artifact, Draft, Published, heal, mend_tags, publish, publish_metadata
+from reconciler.reconcile.publish import (
+    Artifact,
+    Draft,
+    Published,
+    heal,
+    mend_tags,
+    nothing_else,
+    publish,
+    publish_metadata,
+)
 from reconciler.reconcile.resolve import resolve_step
 from reconciler.reconcile.tagged import read_record
 from reconciler.reconcile.tags import build_tag, versions
@@ -28,13 +37,17 @@ from reconciler.values.platform import Platform
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
-    """One step with what it needs. ``before`` is what ``current`` named when the step was derived."""
+    """One step with what it needs. ``before`` is what ``current`` named when the step was derived.
+
+    ``check`` is asked right before ``current`` moves: whether somebody newer has begun meanwhile.
+    """
 
     step: Step
     before: Digest | None
     means: Means
     policy: Policy
     revision: Revision
+    check: Callable[[], None] = nothing_else
 
     @property
     def desired(self) -> Desired:
@@ -135,23 +148,28 @@ def _known(work: Work) -> Mapping[Digest, Digest]:
 def _build(work: Work, builder: Builder, lock: Lock, platform: Platform, key: Digest) -> Content:
     work.means.reporter.report(Progress(name=work.step.name, stage=Stage.BUILDING, detail=str(platform)))
     task = Task(desired=work.desired, platform=platform, lock=lock.platforms[platform], key=key)
+    registry, name = work.means.registry, work.step.name
     image = builder.build(task)
-    return push_image(work.means.registry, work.step.name, image, build_tag(key), executor=work.means.transfers)
+    if registry.remote and key not in _known(work):  # the first with a key wins: another run may have made it meanwhile
+        first = find_artifact(registry, name, key, executor=work.means.transfers)
+        if first is not None:
+            return first
+    return push_image(registry, name, image, build_tag(key), executor=work.means.transfers)
 
 
 def _register(work: Work, draft: Draft) -> Published:
     """Register a new version; where the record says all of it already, mend what it names instead."""
     registry, present = work.means.registry, work.present
     if present is None:
-        return publish(registry, draft, expected=work.before)
+        return publish(registry, draft, expected=work.before, check=work.check)
     if not _says_the_same(present, draft):
         if (present.missing or present.tampered) and not present.salvaged:
             mend_tags(registry, present.record)
-        return publish(registry, draft, expected=work.before)
+        return publish(registry, draft, expected=work.before, check=work.check)
     heal(registry, present.record, draft)
     if _is_stated(work, present) and not present.recovered:
         return Published(record=present.record, digest=present.digest)
-    return publish_metadata(registry, _stated(work, present), expected=work.before)
+    return publish_metadata(registry, _stated(work, present), expected=work.before, check=work.check)
 
 
 def _says_the_same(present: Present, draft: Draft) -> bool:
@@ -198,7 +216,7 @@ def _reuse(work: Work) -> Made:
         return _make(work)
     record = _stated(work, present)
     return Made(
-        published=publish_metadata(work.means.registry, record, expected=work.before),
+        published=publish_metadata(work.means.registry, record, expected=work.before, check=work.check),
         reused=len(record.artifacts),
     )
 
@@ -218,7 +236,7 @@ def _only_current_is_gone(present: Present, desired: Desired) -> bool:
 
 def _metadata(work: Work) -> Made:
     present = _require_present(work)
-    published = publish_metadata(work.means.registry, _restated(work, present), expected=work.before)
+    published = publish_metadata(work.means.registry, _restated(work, present), expected=work.before, check=work.check)
     return Made(published=published, reused=len(present.record.artifacts))
 
 
@@ -241,6 +259,7 @@ def _restated(work: Work, present: Present) -> Record:
         manifest=work.desired.manifest.path,
         commit=_commit(work),
         dirty=work.revision.dirty,
+        taken_over=work.policy.take_over,
         archived=False,
     )
     return replace(present.record, facts=facts)
@@ -248,9 +267,15 @@ def _restated(work: Work, present: Present) -> Record:
 
 def _archive(work: Work) -> Made:
     present = _require_present(work)
-    facts = replace(present.record.facts, archived=True, commit=_commit(work), dirty=work.revision.dirty)
+    facts = replace(
+        present.record.facts,
+        archived=True,
+        commit=_commit(work),
+        dirty=work.revision.dirty,
+        taken_over=work.policy.take_over,
+    )
     record = replace(present.record, facts=facts)
-    return Made(published=publish_metadata(work.means.registry, record, expected=work.before))
+    return Made(published=publish_metadata(work.means.registry, record, expected=work.before, check=work.check))
 
 
 def _require_present(work: Work) -> Present:

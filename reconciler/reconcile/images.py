@@ -10,6 +10,7 @@ from reconciler.errors import CorruptError, NotFoundError
 from reconciler.oci.descriptor import Blob, Content, Descriptor, Image, Stream
 from reconciler.oci.manifest import parse_image
 from reconciler.ports import Executor, Registry
+from reconciler.reconcile.tagging import offer_tag
 from reconciler.reconcile.tags import build_tag
 from reconciler.values.digest import Digest
 
@@ -40,7 +41,10 @@ def push_image(
 ) -> Content:
     """Write an image: its blobs, side by side where there is an executor, then its manifest, by digest and a tag."""
     each(image.blobs, lambda blob: registry.push_blob(name, blob), executor)
-    registry.push(name, image.manifest, tags=(tag,) if tag else ())
+    if tag is None:
+        registry.push(name, image.manifest)
+    else:
+        offer_tag(registry, name, image.manifest, tag)
     return image.manifest
 
 
@@ -55,7 +59,7 @@ def copy_image(  # noqa: PLR0913  # from where, to where, what
         registry.push_blob(name, blob, mount_from=source)
 
     each([stream_of(registry, source, blob) for blob in (image.config, *image.layers)], push, executor)
-    registry.push(name, manifest, tags=(tag,))
+    offer_tag(registry, name, manifest, tag)
     return manifest
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.errors import InterruptedByUserError, ReconcilerError
+from reconciler.errors import GuardError, InterruptedByUserError, ReconcilerError
 from reconciler.plan.change import Action
 from reconciler.values.digest import Digest
 
@@ -19,13 +19,17 @@ class Status(Enum):
     APPLIED = "applied"
     ADOPTED = "adopted"
     UNCHANGED = "unchanged"
+    SUPERSEDED = "superseded"
     BLOCKED = "blocked"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of one environment. ``adopted`` means that another run had done it already."""
+    """What became of one environment.
+
+    ``adopted`` means that another run had done it already, ``superseded`` that a run of a newer commit had been here.
+    """
 
     name: str
     action: Action
@@ -38,11 +42,15 @@ class Outcome:
     error: ReconcilerError | None = None
 
 
-def exit_code(outcomes: Sequence[Outcome]) -> int:
-    """Say 0 where all went well, 4 where some did, and the failures' own code where none did."""
+def exit_code(outcomes: Sequence[Outcome], *, named: bool = False) -> int:
+    """Say 0 where all went well, 4 where some did, and the failures' own code where none did.
+
+    What is superseded is well, unless environments were ``named``: then what was asked for was refused.
+    """
     failed = [item for item in outcomes if item.status in (Status.FAILED, Status.BLOCKED)]
     if not failed:
-        return 0
+        superseded = any(item.status is Status.SUPERSEDED for item in outcomes)
+        return GuardError.exit_code if named and superseded else 0
     if any(isinstance(item.error, InterruptedByUserError) for item in failed):
         return InterruptedByUserError.exit_code
     if len(failed) < len(outcomes):

@@ -3,11 +3,14 @@
 Order of writes: blobs, manifests by digest, ``build-``, side tags, ``vN``, read back and verify, ``current`` last.
 ``current`` is the commit point: a crash before it leaves only what the next run adopts. ``build-`` and ``vN`` are
 written once; a number that is taken by something else is skipped.
+
+A remote registry keeps nobody out. There every tag is looked at right before it is written, what another writer has is
+a ConflictError, and whoever comes second puts the tags of the first back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.errors import ConflictError, CorruptError, NotFoundError
@@ -15,7 +18,8 @@ from reconciler.oci.descriptor import Content
 from reconciler.ports import Registry
 from reconciler.reconcile import tags
 from reconciler.reconcile.images import push_image
-from reconciler.reconcile.tagged import expected_tags, names_version
+from reconciler.reconcile.tagged import expected_tags, names_version, read_record
+from reconciler.reconcile.tagging import claim_tags, move_tag, names, offer_tag, put_tags, read_back
 from reconciler.record import (
     Bodies,
     Facts,
@@ -50,14 +54,24 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """A record that ``current`` names."""
+    """A record that ``current`` names; ``adopted`` where another writer of the same bytes had put it there."""
 
     record: Record
     digest: Digest
+    adopted: bool = False
 
 
-def publish(registry: Registry, draft: Draft, *, expected: Digest | None) -> Published:
-    """Register a new version on top of ``expected`` (what ``current`` named when the step was derived)."""
+def nothing_else() -> None:
+    """Check nothing more before ``current`` is written."""
+
+
+def publish(
+    registry: Registry, draft: Draft, *, expected: Digest | None, check: Callable[[], None] = nothing_else
+) -> Published:
+    """Register a new version on top of ``expected`` (what ``current`` named when the step was derived).
+
+    ``check`` is asked right before ``current`` moves. A ConflictError says that another writer was first.
+    """
     name = draft.facts.name
     sides = _push_sides(registry, draft)
     record = Record(
@@ -70,38 +84,89 @@ def publish(registry: Registry, draft: Draft, *, expected: Digest | None) -> Pub
         lock_entry=sides["lock"].describe(),
     )
     placed, content = _place(registry, record)
-    _tag_entries(registry, name, placed, draft, sides)
-    _write_once(registry, name, content, tags.version_tag(placed.facts.version))
-    return _move_current(registry, placed, content, expected)
+    try:
+        _write_version(registry, placed, content, draft, sides)
+    except ConflictError:
+        mend_version(registry, name, placed.facts.version)  # ours may have gone over some tags of who was first
+        raise
+    return _move_current(registry, placed, content, expected, check)
 
 
-def publish_metadata(registry: Registry, record: Record, *, expected: Digest | None) -> Published:
+def publish_metadata(
+    registry: Registry, record: Record, *, expected: Digest | None, check: Callable[[], None] = nothing_else
+) -> Published:
     """Register a change of metadata: a record of the same version that ``current`` alone names."""
-    return _move_current(registry, record, to_index(record), expected)
+    return _move_current(registry, record, to_index(record), expected, check)
 
 
 def _place(registry: Registry, record: Record) -> tuple[Record, Content]:
     """Give the record the first number that is free, or that holds these very bytes (a crash left them)."""
     name = record.facts.name
-    taken = tags.versions(registry.tags(name))
+    there = registry.tags(name)
+    taken = tags.versions(there)
     number = record.facts.version + 1
     while True:
         below = next((version for version in taken if version < number), None)
         parent = registry.resolve(name, tags.version_tag(below)) if below else None
         placed = replace(record, facts=replace(record.facts, version=number, parent=parent))
         content = to_index(placed)
-        if number not in taken or registry.resolve(name, tags.version_tag(number)) == content.digest:
+        if number in taken:
+            free = registry.resolve(name, tags.version_tag(number)) == content.digest
+        else:
+            free = not registry.remote or _is_unclaimed(registry, placed, there)
+        if free:
             return placed, content
         number += 1
 
 
-def _tag_entries(registry: Registry, name: str, record: Record, draft: Draft, sides: Mapping[str, Content]) -> None:
+def _is_unclaimed(registry: Registry, record: Record, there: tuple[str, ...]) -> bool:
+    """Tell whether nobody is about to write a number: its other tags come before it."""
+    own = dict(side_tags(record))
+    others = [tag for tag in there if tag.startswith(f"{tags.version_tag(record.facts.version)}-")]
+    return all(tag in own and registry.resolve(record.facts.name, tag) == own[tag] for tag in others)
+
+
+def side_tags(record: Record) -> Iterator[tuple[str, Digest]]:
+    """Say what each of the tags of a version's entries has to name."""
     number = record.facts.version
+    for platform, entry in sorted(record.artifacts.items()):
+        yield tags.platform_tag(number, platform), entry.digest
+    yield tags.side_tag(number, "lock"), record.lock_entry.digest
+    yield tags.side_tag(number, "request"), record.request_entry.digest
+
+
+def _write_version(
+    registry: Registry, record: Record, content: Content, draft: Draft, sides: Mapping[str, Content]
+) -> None:
+    name, number = record.facts.name, record.facts.version
+    _tag_builds(registry, draft)
+    for tag, entry in _entry_tags(number, draft, sides):
+        if registry.remote:
+            claim_tags(registry, name, entry, (tag,))
+        else:
+            put_tags(registry, name, entry, (tag,))
+    own = tags.version_tag(number)
+    claim_tags(registry, name, content, (own,))
+    read_back(registry, name, own, content.digest)
+    if registry.remote:  # whoever comes second may have written these before it saw that the number is ours
+        _tag_entries(registry, number, draft, sides)
+
+
+def _entry_tags(number: int, draft: Draft, sides: Mapping[str, Content]) -> Iterator[tuple[str, Content]]:
     for platform, artifact in sorted(draft.artifacts.items()):
-        names = (tags.build_tag(artifact.key), tags.platform_tag(number, platform))
-        registry.push(name, artifact.manifest, tags=names)
+        yield tags.platform_tag(number, platform), artifact.manifest
     for entry, content in sorted(sides.items()):
-        registry.push(name, content, tags=(tags.side_tag(number, entry),))
+        yield tags.side_tag(number, entry), content
+
+
+def _tag_entries(registry: Registry, number: int, draft: Draft, sides: Mapping[str, Content]) -> None:
+    for tag, entry in _entry_tags(number, draft, sides):
+        put_tags(registry, draft.facts.name, entry, (tag,))
+
+
+def _tag_builds(registry: Registry, draft: Draft) -> None:
+    for _, artifact in sorted(draft.artifacts.items()):
+        offer_tag(registry, draft.facts.name, artifact.manifest, tags.build_tag(artifact.key))
 
 
 def _push_sides(registry: Registry, draft: Draft) -> dict[str, Content]:
@@ -113,47 +178,38 @@ def _push_sides(registry: Registry, draft: Draft) -> dict[str, Content]:
     }
 
 
-def _write_once(registry: Registry, name: str, content: Content, tag: str) -> None:
-    if not _is_at(registry, name, tag, content):
-        registry.push(name, content, tags=(tag,))
-    _read_back(registry, name, tag, content.digest)
+def mend_version(registry: Registry, name: str, number: int) -> None:
+    """Put the tags of a version's entries back to what its record says."""
+    try:
+        record, _ = read_record(registry, name, tags.version_tag(number), number)
+    except (NotFoundError, CorruptError):
+        return
+    for tag, digest in side_tags(record):
+        _put_back(registry, name, tag, digest)
 
 
-def _move_current(registry: Registry, record: Record, content: Content, expected: Digest | None) -> Published:
+def _move_current(
+    registry: Registry, record: Record, content: Content, expected: Digest | None, check: Callable[[], None]
+) -> Published:
     name = record.facts.name
+    check()
     found = registry.resolve(name, tags.CURRENT)
     if found not in (expected, content.digest):
         raise ConflictError(
             f"{name} was changed by another writer: current was {expected}, now it is {found}",
             hint="run apply again",
         )
-    if not _is_at(registry, name, tags.CURRENT, content):
-        registry.push(name, content, tags=(tags.CURRENT,))
-    _read_back(registry, name, tags.CURRENT, content.digest)
-    return Published(record=record, digest=content.digest)
-
-
-def _is_at(registry: Registry, name: str, tag: str, content: Content) -> bool:
-    """Tell whether a tag names this content and that is there: a tag outlives what it names."""
-    try:
-        return registry.fetch(name, tag).digest == content.digest
-    except (NotFoundError, CorruptError):
-        return False
-
-
-def _read_back(registry: Registry, name: str, tag: str, digest: Digest) -> None:
-    """Read what was written: that a write was acknowledged proves nothing."""
-    found = registry.fetch(name, tag).digest
-    if found != digest:
-        raise ConflictError(
-            f"{name}:{tag} reads back as {found}, not as {digest} that was written",
-            hint="another writer was at work; run apply again",
-        )
+    adopted = found == content.digest and names(registry, name, tags.CURRENT, content)
+    if not adopted:
+        move_tag(registry, name, content, tags.CURRENT)
+    read_back(registry, name, tags.CURRENT, content.digest)
+    return Published(record=record, digest=content.digest, adopted=adopted)
 
 
 def heal(registry: Registry, record: Record, draft: Draft) -> None:
     """Write again what a record names and what is not there any more, or is not what its digest says; and its tags."""
-    _tag_entries(registry, record.facts.name, record, draft, _push_sides(registry, draft))
+    _tag_entries(registry, record.facts.version, draft, _push_sides(registry, draft))
+    _tag_builds(registry, draft)
     mend_tags(registry, record)
 
 
@@ -161,13 +217,20 @@ def mend_tags(registry: Registry, record: Record) -> None:
     """Put the tags of a record, and of the versions before it, back to what they have to name, where that is there."""
     name = record.facts.name
     for tag, digest in expected_tags(registry, name, record):
-        if registry.resolve(name, tag) == digest:
-            continue
-        try:
-            registry.push(name, registry.fetch(name, digest), tags=(tag,))
-        except (NotFoundError, CorruptError):
-            continue  # what is lost is made anew by whoever can
+        _put_back(registry, name, tag, digest)
     own = tags.version_tag(record.facts.version)
     named = registry.resolve(name, own)
     if named is None or not names_version(registry, name, record, named):
-        _write_once(registry, name, to_index(record), own)
+        content = to_index(record)
+        put_tags(registry, name, content, (own,))
+        read_back(registry, name, own, content.digest)
+
+
+def _put_back(registry: Registry, name: str, tag: str, digest: Digest) -> None:
+    if registry.resolve(name, tag) == digest:
+        return
+    try:
+        content = registry.fetch(name, digest)
+    except (NotFoundError, CorruptError):
+        return  # what is lost is made anew by whoever can
+    put_tags(registry, name, content, (tag,))
