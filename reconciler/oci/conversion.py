@@ -1,4 +1,4 @@
-"""Manifests and indexes in the other family of media types: Docker's schema 2, or OCI's.
+"""Manifests and indexes in the other family of media types: Docker's schema 2, or OCI's **[format]**.
 
 Docker's are those of the distribution project's "Image Manifest Version 2, Schema 2" and of OCI's own table of what
 means the same (image-spec 1.1, media-types.md, "Compatibility Matrix"). Only media types change, and the digests that
@@ -28,7 +28,7 @@ _TO_DOCKER = {
     media.LAYER_TAR_GZIP: media.DOCKER_LAYER_TAR_GZIP,
 }
 _OURS = frozenset({media.REQUEST, media.LOCK})
-"""What side entries hold: data that no engine takes for a layer, and that means the same in either family."""
+"""What side entries hold: data that no engine takes for a layer."""
 _ONLY_OCI = ("artifactType", "subject")
 
 
@@ -97,11 +97,22 @@ def _copied(content: Content) -> dict[str, Json]:
 def _retyped(descriptor: Json, types: Mapping[str, str], path: str) -> Json:
     fields = as_object(descriptor, path)
     found = str(fields["mediaType"])
-    if found in _OURS or found in types.values():
+    annotations = as_object(fields.get("annotations", {}), path)
+    if found in _OURS and types is _TYPES[Family.DOCKER]:
+        return {**fields, "mediaType": media.DOCKER_LAYER_TAR, "annotations": {**annotations, media.MEANT: found}}
+    if annotations.get(media.MEANT) in _OURS and types is _TYPES[Family.OCI]:
+        return _as_meant(fields, annotations)
+    if found in types.values():
         return descriptor
     if found not in types:
         raise ValueError(f"{path} is {found}")
     return {**fields, "mediaType": types[found]}
+
+
+def _as_meant(fields: Mapping[str, Json], annotations: Mapping[str, Json]) -> Json:
+    rest: Json = {key: value for key, value in annotations.items() if key != media.MEANT}
+    others = {key: value for key, value in fields.items() if key != "annotations"}
+    return others | ({"annotations": rest} if rest else {}) | {"mediaType": annotations[media.MEANT]}
 
 
 def _named(content: Content) -> dict[str, Json]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from reconciler.errors import CorruptError
@@ -39,9 +40,10 @@ def blob_of(entry: Content) -> Descriptor:
     layers = parse_image(entry).layers
     if len(layers) != 1:
         raise CorruptError(f"side entry {entry.digest}: {len(layers)} layers instead of one")
-    found = layers[0].media_type
+    # In Docker's form an annotation says it, see oci/conversion.py.
+    found = layers[0].annotations.get(media.MEANT, layers[0].media_type)
     if found in (media.REQUEST, media.LOCK, media.STATE):
-        return layers[0]
+        return replace(layers[0], media_type=found)
     if found.startswith(_OURS):
         raise CorruptError(f"side entry {entry.digest} is of a newer form, {found}", hint=UPGRADE)
     raise CorruptError(f"side entry {entry.digest}: {found} is none of ours")

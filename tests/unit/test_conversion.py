@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from reconciler.oci.conversion import Family, convert_image, convert_index
 from reconciler.oci.descriptor import UNKNOWN_PLATFORM, Content, Descriptor
 from reconciler.oci.image import ImageConfig, side_entry, to_image
 from reconciler.oci.manifest import ImageManifest, Index, parse_image, parse_index
+from reconciler.record import blob_of
 from reconciler.values.canonical import to_canonical
 from reconciler.values.digest import Digest
 from tests.world import LINUX
@@ -44,11 +46,31 @@ def test_an_image_becomes_a_manifest_of_schema_2_with_the_same_blobs() -> None:
 
 
 @pytest.mark.parametrize("kind", [media.REQUEST, media.LOCK])
-def test_a_side_entry_keeps_what_it_holds(kind: str) -> None:
+def test_a_side_entry_has_a_layer_that_any_reader_takes_and_ours_knows(kind: str) -> None:
     before = side_entry(kind, b"{}").manifest
     after = convert_image(before, DOCKER)
-    assert parse_image(after).layers == parse_image(before).layers
-    assert after.digest != before.digest
+    (layer,) = parse_image(after).layers
+    assert layer.media_type == "application/vnd.docker.image.rootfs.diff.tar"
+    assert layer.digest == Digest.of(b"{}")
+    assert blob_of(after) == replace(blob_of(before), annotations=layer.annotations)
+    assert convert_image(after, OCI) == before
+
+
+@pytest.mark.parametrize("meant", ["text/plain", media.CONFIG, ""])
+def test_what_a_layer_is_meant_to_be_is_one_of_ours_or_not_believed(meant: str) -> None:
+    config = Descriptor(media_type=media.DOCKER_CONFIG, digest=Digest.of(b"c"), size=1)
+    layer = Descriptor(
+        media_type=media.DOCKER_LAYER_TAR, digest=Digest.of(b"x"), size=1, annotations={media.MEANT: meant}
+    )
+    written = ImageManifest(config=config, layers=(layer,)).to_content()
+    docker = Content(
+        media_type=media.DOCKER_MANIFEST,
+        data=to_canonical(json.loads(written.data) | {"mediaType": media.DOCKER_MANIFEST}),
+    )
+    (read,) = parse_image(convert_image(docker, OCI)).layers
+    assert read.media_type == media.LAYER_TAR
+    with pytest.raises(CorruptError):
+        blob_of(docker)
 
 
 def test_an_index_becomes_a_list_whose_entries_keep_platform_and_annotations() -> None:
