@@ -21,17 +21,39 @@ from reconciler.registries.memory import MemoryRegistry
 from reconciler.store.cache import Cache
 from reconciler.store.content import ContentStore
 from reconciler.values.digest import Digest
+from tests.registry_auth import Basic, Bearer
+from tests.registry_server import serving_registry
+from tests.registry_store import Settings
+from tests.remote import logged_in, opened
+
+IN_PROCESS = {
+    "http": Settings(),
+    "http, in pages": Settings(page_size=1),
+    "http, no mounting": Settings(mount_allowed=False),
+    "http, basic": Settings(auth=Basic()),
+    "http, bearer": Settings(auth=Bearer()),
+}
 
 
-@pytest.fixture(params=["memory", "layout", "cached", "cached, fresh"])
-def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
-    if request.param == "memory":
+@pytest.fixture(params=["memory", "layout", "cached", "cached, fresh", *IN_PROCESS, "http, cached"])
+def registry(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Registry]:
+    kind = str(request.param)
+    if kind == "memory":
         yield MemoryRegistry()
-    elif request.param.startswith("cached"):
-        cached = CachedRegistry(MemoryRegistry(remote=True), Cache(tmp_path / "cache"))
-        yield cached.fresh if request.param.endswith("fresh") else cached
-    else:
+    elif kind == "layout":
         yield LayoutRegistry(tmp_path / "registry", store=ContentStore(tmp_path / "store"))
+    elif kind.startswith("http"):
+        with serving_registry(IN_PROCESS.get(kind)) as server:
+            account = (
+                logged_in(tmp_path_factory.mktemp("docker"), server.address, "user", "secret") if "b" in kind else None
+            )
+            found = opened(server.address, config=account)
+            yield CachedRegistry(found, Cache(tmp_path / "cache")) if kind.endswith("cached") else found
+    else:
+        cached = CachedRegistry(MemoryRegistry(remote=True), Cache(tmp_path / "cache"))
+        yield cached.fresh if kind.endswith("fresh") else cached
 
 
 def image(text: str) -> Image:
