@@ -103,6 +103,7 @@ class Place:
 
     registry: str
     name: str
+    remote: bool = False
     manager: str | None = None
     ours: str | None = None
     archived: bool = False
@@ -118,7 +119,8 @@ def remark_of(damage: Damage, place: Place) -> Remark:
 
 def apply_hint(place: Place) -> str:
     """Say who has to apply what."""
-    command = f"`reconciler apply {place.name}`"
+    # Of a remote registry apply reads what changed alone, unless it is asked to repair.
+    command = f"`reconciler apply {'--repair ' if place.remote else ''}{place.name}`"
     if place.archived:
         return f"declare {place.name} again, then {command}"
     if place.manager is None or place.ours is None or place.manager == place.ours:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from reconciler.errors import (
@@ -26,7 +27,7 @@ from reconciler.reconcile.contents import Contents, reason
 from reconciler.reconcile.examination import Context, Examined, examine
 from reconciler.reconcile.ledger import REPOSITORY, read_tagged, state_tag
 from reconciler.reconcile.storage import judge_stored, unnamed
-from reconciler.reconcile.survey import known_names
+from reconciler.values.names import RESERVED_PREFIX
 
 _ANEW = "`reconciler apply` writes it anew; losing it loses nothing"
 _MILLI = 1000
@@ -185,11 +186,10 @@ class _Checkup:
         return found
 
     def _wanted(self) -> tuple[str, ...]:
-        recorded = {name for state in self.states for name in state.records}
-        try:
-            every = known_names(self.registry, recorded)
-        except DeniedError:
-            every = tuple(sorted(recorded))
+        names = {name for state in self.states for name in state.records}
+        with suppress(DeniedError):
+            names.update(self.registry.repositories() or ())
+        every = tuple(sorted(name for name in names if not name.startswith(RESERVED_PREFIX)))
         for name in self.names:
             if name not in every and not self._has_tags(name):
                 near = difflib.get_close_matches(name, every, n=1)

@@ -120,7 +120,7 @@ class Contents:
         try:
             read(self._registry, self._name, record)
         except CorruptError as error:
-            self._others.append(_Bad(label, reason(error), remedy, entry.digest, [version]))
+            self._others.append(_Bad(label, f"{entry.digest}: {reason(error)}", remedy, entry.digest, [version]))
 
     def _check(
         self, digest: Digest, what: str, version: str, remedy: Remedy, read: Callable[[], Found]
@@ -135,9 +135,9 @@ class Contents:
         try:
             whole = read()
         except NotFoundError:
-            self._checked[digest] = _Bad(what, "is not there", remedy, digest, [version])
+            self._checked[digest] = _Bad(what, f"{digest} is not there", remedy, digest, [version])
         except (CorruptError, StoreError) as error:
-            self._checked[digest] = _Bad(what, reason(error), remedy, digest, [version])
+            self._checked[digest] = _Bad(what, f"{digest}: {reason(error)}", remedy, digest, [version])
         else:
             self._checked[digest] = whole
             return whole

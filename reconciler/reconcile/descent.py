@@ -80,7 +80,7 @@ class Descent:
             else:
                 lost[found].append(tag)
         for digest, tags in lost.items():
-            text = self.broken[tags[0]]
+            text = f"{digest}: {self.broken[tags[0]]}"
             yield Damage(part=f"{listed(tags)}: record", text=text, remedy=self._remedy_of_record(tags), digest=digest)
 
     def _remedy_of_tag(self, tag: str) -> Remedy:

@@ -67,6 +67,7 @@ def examine(context: Context, name: str) -> Examined:
     place = Place(
         registry=registry.address,
         name=name,
+        remote=registry.remote,
         manager=holder.manager if holder else None,
         ours=context.ours,
         folder=inspected.place(name) if inspected else "",
