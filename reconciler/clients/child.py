@@ -9,13 +9,16 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import selectors
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from reconciler.errors import BuildError, InterruptedByUserError
 
@@ -61,6 +64,54 @@ def run(argv: Sequence[str], *, folder: Path, environ: Mapping[str, str], limit_
     return Done(status=status if status >= 0 else 128 - status, stdout=stdout, stderr=stderr)
 
 
+def converse(  # noqa: PLR0913  # one argument a part of the call
+    argv: Sequence[str], said: str, *, folder: Path, environ: Mapping[str, str], limit_s: float, max_bytes: int
+) -> Done:
+    """Run a program to its end with ``said`` on its input; it must not answer more than ``max_bytes``.
+
+    One that can't be started, takes too long or says too much is a BuildError.
+    """
+    child = _start(argv, folder, environ, stdin=subprocess.PIPE)
+    streams = [stream for stream in (child.stdin, child.stdout, child.stderr) if stream is not None]
+    try:
+        with contextlib.suppress(BrokenPipeError):  # it need not listen
+            os.write(streams[0].fileno(), said.encode("utf-8"))
+        streams[0].close()
+        stdout, stderr = _gather(argv[0], streams[1:], limit_s, max_bytes)
+        child.wait(_GRACE_S)
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{argv[0]} was stopped after {limit_s:g} s") from error
+    finally:
+        _end(child)
+        for stream in streams:
+            stream.close()
+    if _stopping.is_set():
+        raise InterruptedByUserError("interrupted")
+    status = child.returncode
+    return Done(status=status if status >= 0 else 128 - status, stdout=stdout, stderr=stderr)
+
+
+def _gather(name: str, streams: Sequence[IO[str]], limit_s: float, max_bytes: int) -> tuple[str, ...]:
+    """Read streams to their end, whichever has something to say."""
+    end = time.monotonic() + limit_s
+    found = {stream.fileno(): bytearray() for stream in streams}
+    with selectors.DefaultSelector() as selector:
+        for number in found:
+            selector.register(number, selectors.EVENT_READ)
+        while selector.get_map():
+            ready = selector.select(max(0.0, end - time.monotonic()))
+            if not ready:
+                raise subprocess.TimeoutExpired(name, limit_s)
+            for key, _ in ready:
+                piece = os.read(key.fd, 1 << 16)
+                found[key.fd] += piece
+                if not piece:
+                    selector.unregister(key.fd)
+            if sum(map(len, found.values())) > max_bytes:
+                raise BuildError(f"{name} says more than {max_bytes} bytes")
+    return tuple(data.decode("utf-8", "replace") for data in found.values())
+
+
 @contextlib.contextmanager
 def stopping() -> Iterator[None]:
     """End every running child, whichever thread waits for it, and start no other meanwhile."""
@@ -75,7 +126,9 @@ def stopping() -> Iterator[None]:
         _stopping.clear()
 
 
-def _start(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> subprocess.Popen[str]:
+def _start(
+    argv: Sequence[str], folder: Path, environ: Mapping[str, str], *, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[str]:
     with _guard:
         if _stopping.is_set():
             raise InterruptedByUserError("interrupted")
@@ -84,7 +137,7 @@ def _start(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> sub
                 argv,
                 cwd=folder,
                 env=environ,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 encoding="utf-8",
