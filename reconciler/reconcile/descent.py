@@ -176,6 +176,11 @@ class Descent:
                     remedy = Remedy.REMOVE_AND_APPLY if tag in self.mended else Remedy.RETAG
                     yield Damage(part=tag, tag=tag, text=reason(error), remedy=remedy, digest=digest)
 
+    @property
+    def foreign(self) -> bool:
+        """Tell whether nothing that is tagged here is a record or an entry of one: another tool's images."""
+        return bool(self.tags) and not self.records and not any(_ENTRY.fullmatch(tag) for tag in self.tags)
+
     def unfinished(self) -> tuple[str, ...]:
         """Name the tags of entries that no record explains: an apply that was cut off left them."""
         broken = {tag.removeprefix("v") for tag in self.broken}

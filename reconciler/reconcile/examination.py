@@ -105,6 +105,9 @@ class _Examination:
     def run(self) -> Examined:
         """Read and judge all of it."""
         descent = self._descent
+        if descent.foreign and not self._holders:
+            remark = self._say(Mark.NOTE, "", "no record of an environment is in it; it was not looked at")
+            return Examined(name=self._name, remarks=(remark,))
         damages = list(descent.damages())
         self._read(frozenset(damage.tag for damage in damages))
         damages += self._contents.damages

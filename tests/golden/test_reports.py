@@ -14,9 +14,21 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import BuildError
+from reconciler.errors import BuildError, UnavailableError
 from reconciler.manifest.model import Docker
+from reconciler.plan.ability import judge_feature
 from reconciler.plan.change import Action, Plan
+from reconciler.plan.diagnosis import (
+    Damage,
+    Diagnosis,
+    Group,
+    Mark,
+    Place,
+    Remark,
+    Remedy,
+    judge_state,
+    remark_of,
+)
 from reconciler.plan.document import to_json
 from reconciler.plan.drift import DriftReport, drift
 from reconciler.plan.explanation import Explanation, explanation
@@ -25,6 +37,7 @@ from reconciler.plan.state import State
 from reconciler.ports import Progress, Stage
 from reconciler.reconcile.outcome import Outcome, Status
 from reconciler.reports import drift as drift_reports
+from reconciler.reports.doctor import doctor_json, doctor_text
 from reconciler.reports.environments import get_json, get_text, history_text, list_json, list_text
 from reconciler.reports.explain import explain_json, explain_text
 from reconciler.reports.json import to_text
@@ -147,6 +160,37 @@ def outcomes() -> tuple[Outcome, ...]:
     )
 
 
+def diagnosed() -> Diagnosis:
+    """Give a diagnosis with every mark, of a folder that is damaged here and there."""
+    place = Place(
+        registry=REGISTRY, name="training", manager=MANAGER, ours=MANAGER, folder=f"{REGISTRY}/training", file="FILE"
+    )
+    tag = Damage(part="v1", tag="v1", text=f"is gone, it has to name {digest('v1')}", remedy=Remedy.APPLY)
+    old = Damage(part="v1: lock, layer", text="sha256:ab is not there", remedy=Remedy.RESTORE, digest=digest("lock"))
+    state = State(manager=MANAGER, began="1a2b3c4d" * 5, records={"training": digest("training")})
+    answered = Remark(mark=Mark.OK, subject=REGISTRY, text="answers in 3 ms")
+    counted = Remark(mark=Mark.NOTE, subject="environments", text="1 whole of 2; 3 versions")
+    left = Remark(mark=Mark.NOTE, subject="training", part=".tmp-1", text="1 left over\n::error::x", hint="tidy up")
+    features = (("delete", None, "the registry answers 405"), ("list repositories", False, ""), ("mount", True, ""))
+    groups = (
+        Group(title="registry", remarks=(answered,)),
+        Group(title="rights", remarks=(judge_feature("push", "", "`docker login HOST`", supported=False),)),
+        Group(
+            title="features", remarks=tuple(judge_feature(name, text, "", supported=it) for name, it, text in features)
+        ),
+        Group(title="state records", remarks=(judge_state("m-1", state),)),
+        Group(title="environments", remarks=(counted, remark_of(tag, place), remark_of(old, place), left)),
+    )
+    return Diagnosis(registry=REGISTRY, groups=groups)
+
+
+def unanswered() -> Diagnosis:
+    error = UnavailableError("registry.example.org does not answer", hint="check the address and the network")
+    remark = Remark(mark=Mark.PROBLEM, subject="registry.example.org/ml", text=error.message, hint=error.hint or "")
+    groups = (Group(title="registry", remarks=(remark,)),)
+    return Diagnosis(registry="registry.example.org/ml", groups=groups, ended_by=error)
+
+
 def versions() -> tuple[Present, ...]:
     return (
         present(desired(manifest("training", description="Tabular training stack")), version=2),
@@ -184,6 +228,10 @@ REPORTS: dict[str, Callable[[], str]] = {
     "drift.txt": lambda: drift_reports.drift_text(drifting()),
     "drift.md": lambda: drift_reports.drift_markdown(drifting()),
     "drift.json": lambda: to_text(drift_reports.drift_json(drifting())),
+    "doctor.txt": lambda: doctor_text(diagnosed()),
+    "doctor-colour.txt": lambda: doctor_text(diagnosed(), Style(colour=True)).replace("\x1b", "<ESC>"),
+    "doctor-unanswered.txt": lambda: doctor_text(unanswered()),
+    "doctor.json": lambda: to_text(doctor_json(diagnosed())),
     "explain.txt": lambda: explain_text(explained()),
     "explain.json": lambda: to_text(explain_json(explained())),
     "outcome.txt": lambda: outcome_text(outcomes()),

@@ -18,6 +18,7 @@ import pytest
 
 from reconciler.errors import DeniedError, UnavailableError
 from reconciler.executors.serial import Serial
+from reconciler.oci.image import side_entry
 from reconciler.oci.manifest import parse_image
 from reconciler.plan.diagnosis import Diagnosis, Mark, Remark, problems
 from reconciler.ports import Feature, Registry
@@ -249,6 +250,17 @@ def test_without_a_state_the_contents_are_read_all_the_same(remote: MemoryRegist
         digest = registry.tagged[name]["v1-lock"].digest
         registry.blobs[name][digest] = b"{}"
         assert digest.hex in told(checked(registry), of=name)
+
+
+@pytest.mark.threat("F11")
+def test_another_tools_images_under_the_same_prefix_are_let_alone(remote: MemoryRegistry) -> None:
+    registry = copied(remote)
+    image = side_entry("application/x", b"not of ours")
+    for blob in image.blobs:
+        registry.push_blob("webapp", blob)
+    registry.push("webapp", image.manifest, tags=("v1", "latest"))
+    diagnosis = checked(registry)
+    assert (found(diagnosis), diagnosis.count(Mark.NOTE)) == ([], 1)
 
 
 # -- answers and rights -----------------------------------------------------------------------------------------
