@@ -159,6 +159,7 @@ def _explain_registered(workspace: Workspace, reference: Reference, form: str, s
         if not workspace.inside or reference.version is not None:
             raise
         known = close(reference.name, [item.name for item in workspace.desired])
-        raise UsageError(f"no environment `{reference.name}` is declared{known}, and none is registered") from error
+        message = f"no environment `{reference.name}` is declared or registered{known}"
+        raise UsageError(message, hint=None if known else error.hint) from error
     address = workspace.quick.address
     return registered_text(found, address, style) if form == "text" else to_text(registered_json(found, address))

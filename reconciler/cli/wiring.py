@@ -122,6 +122,11 @@ class Workspace:
         chosen = self.registry_option or os.environ.get("RECONCILER_REGISTRY")
         if chosen:
             return chosen
+        if not self.inside:
+            raise UsageError(
+                f"{self.root} is no repository, and no registry is named",
+                hint="name one with --registry: a folder, or HOST/PREFIX",
+            )
         return self.config.registry_of(self.revision.branch) if self.config.branches else self.config.registry
 
     @cached_property

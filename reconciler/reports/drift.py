@@ -13,7 +13,8 @@ from reconciler.values.canonical import Json
 from reconciler.values.digest import Digest
 
 FORMAT_VERSION = 1
-_RESERVE = 200
+_RESERVE = 300
+_MENDS = "`reconciler apply NAME` mends what is declared"
 _MEANING = {
     Kind.MOVED: "moved",
     Kind.MISSING: "content missing",
@@ -44,6 +45,8 @@ def drift_text(report: DriftReport, style: Style = PLAIN) -> str:
         lines.append(style.paint(f"{head}  {inert(finding.note)}".rstrip(), "red"))
         lines += _digests(finding)
     lines += [f"  ? {inert(name)}  could not be read: {inert(reason)}" for name, reason in report.unreadable]
+    if report.drifted:
+        lines.append(f"  {_MENDS}")
     if report.pending:
         lines.append(f"  pending, which is no drift: {', '.join(map(inert, report.pending))}")
     return "\n".join([*lines, style.paint(verdict(report), "bold")]) + "\n"
@@ -71,6 +74,7 @@ def drift_markdown(report: DriftReport, limit: int = LIMIT) -> str:
         ("Environment", "Drift", "What", "Applied", "Found"), rows, limit - len(head.encode()) - _RESERVE, total=total
     )
     text = f"{head}\n{body}" if total else head
+    text += f"\n{_MENDS}.\n" if report.drifted else ""
     waiting = f"\nPending, which is no drift: {', '.join(code(name, 100) for name in report.pending)}\n"
     return text + waiting if report.pending and len((text + waiting).encode()) <= limit else text
 
