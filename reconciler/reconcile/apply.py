@@ -220,7 +220,7 @@ def _do(run: _Run, step: Step) -> Outcome:
 
 def _attempt(run: _Run, planned: Step) -> Outcome:
     registry = run.means.registry
-    before = registry.resolve(planned.name, CURRENT)
+    before = _named(registry, planned.name)
     step = _current_step(run, planned)
     if step.action is Action.UNCHANGED:
         return Outcome(name=step.name, action=step.action, status=Status.ADOPTED, digest=step.observed)
@@ -234,6 +234,14 @@ def _attempt(run: _Run, planned: Step) -> Outcome:
     made = act(_work(run, step, before))
     newer = give_way(registry, run.watch, made.published, before)
     return _applied(step, made) if newer is None else stood_back(step, newer, registry.resolve(step.name, CURRENT))
+
+
+def _named(registry: Registry, name: str) -> Digest | None:
+    """Tell what ``current`` names; where that is denied nothing yet, and the closer look tells why."""
+    try:
+        return registry.resolve(name, CURRENT)
+    except DeniedError:
+        return None
 
 
 def _work(run: _Run, step: Step, before: Digest | None) -> Work:
