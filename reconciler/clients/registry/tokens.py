@@ -116,6 +116,12 @@ class Authorizer:
         credential = self._standing(refused)
         return self._fix(to_basic(credential), credential) if credential and _is_user(credential) else None
 
+    def _passed_on(self, refused: str | None) -> str | None:
+        credential = self._standing(refused)
+        if credential is None or not credential.registry_token:
+            return None
+        return self._fix(_to_bearer(credential.registry_token, credential.source), credential)
+
     def _standing(self, refused: str | None) -> Credential | None:
         """Give our credential, or what there is instead where just that was refused."""
         credential = self._identity.current()
@@ -130,10 +136,9 @@ class Authorizer:
     # -- tokens -------------------------------------------------------------------------------------------------
 
     def _bearer(self, scopes: frozenset[str], challenge: Challenge, refused: str | None) -> str | None:
-        credential = self._standing(refused)
+        credential = self._identity.current()
         if credential is not None and credential.registry_token:
-            header = _to_bearer(credential.registry_token, credential.source)
-            return self._fix(header, credential) if header != refused else None
+            return self._passed_on(refused)
         wanted = parse_scopes(scopes)
         old = self._held(wanted)
         if old is not None and self._clock() - old.fetched < YOUNG_S:
