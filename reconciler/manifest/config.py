@@ -42,6 +42,18 @@ class SystemRepository:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RegistryHost:
+    """``registries``: how the registry at one host is reached.
+
+    ``certificate_authority`` is the path of a file; ``token_host`` may see the registry's credentials too.
+    """
+
+    plain_http: bool = False
+    certificate_authority: str | None = None
+    token_host: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Policies:
     """``policies``: what an apply may do."""
 
@@ -65,6 +77,7 @@ class Config:
     registry: str = DEFAULT_REGISTRY
     manager: str | None = None
     branches: Mapping[str, str] = field(default_factory=dict)
+    registries: Mapping[str, RegistryHost] = field(default_factory=dict)
     manifests: str = DEFAULT_FOLDER
     bases: Mapping[str, Mapping[str, Json]] = field(default_factory=_default_bases)
     indexes: Mapping[str, PackageSource] = field(default_factory=dict)
@@ -135,6 +148,7 @@ def _check(value: Fields) -> Iterator[Finding]:
             yield from check_value(item, f"defaults.{name}.")
             yield from find_secrets(item, f"defaults.{name}.")
     yield from _check_paths(value)
+    yield from _check_registries(value)
     for group in ("indexes", "channels"):
         if "default" in _mapping(value, group):
             yield f"{group}.default", "`default` names what the machine uses itself", "choose another alias"
@@ -150,12 +164,22 @@ def _check_paths(value: Fields) -> Iterator[Finding]:
     for alias, repository in _mapping(value, "system_repositories").items():
         if isinstance(repository, dict):
             named[f"system_repositories.{alias}.key"] = repository.get("key")
+    for host, registry in _mapping(value, "registries").items():
+        if isinstance(registry, dict):
+            named[f"registries.{host}.certificate_authority"] = registry.get("certificate_authority")
     for where, text in named.items():
         if isinstance(text, str):
             try:
                 paths.join("", text)
             except ValueError as error:
                 yield where, str(error), "name a path inside this repository, relative to its root"
+
+
+def _check_registries(value: Fields) -> Iterator[Finding]:
+    for host, registry in _mapping(value, "registries").items():
+        if isinstance(registry, dict) and registry.get("plain_http") is True and "certificate_authority" in registry:
+            where = f"registries.{host}.certificate_authority"
+            yield where, "over plain HTTP there is no certificate", "delete one of the two lines"
 
 
 def _mapping(value: Fields, name: str) -> Fields:
@@ -174,6 +198,7 @@ def _config(value: Fields) -> Config:
         registry=str(value.get("registry", DEFAULT_REGISTRY)),
         manager=cast("str | None", value.get("manager")),
         branches=cast("Mapping[str, str]", _mapping(value, "branches")),
+        registries=_registries(value),
         manifests=folder,
         bases={compute: {**default[compute], **_mapping(bases, compute)} for compute in _COMPUTES},
         indexes=_sources(value, "indexes"),
@@ -186,6 +211,17 @@ def _config(value: Fields) -> Config:
 
 def _sources(value: Fields, group: str) -> Mapping[str, PackageSource]:
     return {alias: PackageSource(**cast("dict[str, str]", item)) for alias, item in _mapping(value, group).items()}
+
+
+def _registries(value: Fields) -> Mapping[str, RegistryHost]:
+    found: dict[str, RegistryHost] = {}
+    for host, item in _mapping(value, "registries").items():
+        fields = dict(cast("Fields", item))
+        authority = fields.get("certificate_authority")
+        if isinstance(authority, str):
+            fields["certificate_authority"] = paths.join("", authority)
+        found[host] = RegistryHost(**fields)  # type: ignore[arg-type]  # the schema has said what each is
+    return found
 
 
 def _repositories(value: Fields) -> Mapping[str, SystemRepository]:

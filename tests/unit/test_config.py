@@ -5,7 +5,15 @@ import json
 import pytest
 
 from reconciler.errors import ManifestError
-from reconciler.manifest.config import Config, PackageSource, Policies, SystemRepository, fill_in, parse_config
+from reconciler.manifest.config import (
+    Config,
+    PackageSource,
+    Policies,
+    RegistryHost,
+    SystemRepository,
+    fill_in,
+    parse_config,
+)
 from reconciler.sources.schemas import read_schema
 from reconciler.values.canonical import Json
 
@@ -57,10 +65,31 @@ def test_fields_reach_the_configuration() -> None:
     assert config.policies == Policies(max_deletes=0, protected=("a",), require_lock=True)
 
 
+def test_settings_of_a_registry_reach_the_configuration() -> None:
+    config = read(
+        "registries:\n"
+        "  registry.example.org: {}\n"
+        "  registry.example.org:5000: {certificate_authority: ./keys/../ca.pem, token_host: 'login.example.com:1'}\n"
+        "  '[::1]:5000': {plain_http: true}\n"
+    )
+    assert config.registries == {
+        "registry.example.org": RegistryHost(),
+        "registry.example.org:5000": RegistryHost(certificate_authority="ca.pem", token_host="login.example.com:1"),  # noqa: S106
+        "[::1]:5000": RegistryHost(plain_http=True),
+    }
+
+
+def test_the_defaults_of_a_registry_are_those_of_the_schema() -> None:
+    properties = json.loads(SCHEMA)["properties"]["registries"]["additionalProperties"]["properties"]
+    assert {name: getattr(RegistryHost(), name) for name in properties} == {
+        name: entry.get("default") for name, entry in properties.items()
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("registri: x", "1:1: unknown field `registri` (did you mean `registry`?)"),
+        ("registy: x", "1:1: unknown field `registy` (did you mean `registry`?)"),
         ("max_deletes: 3", "1:1: unknown field `max_deletes` (`max_deletes` stands under `policies`)"),
         ("policies: {max_deletes: '3'}", "1:25: `policies.max_deletes` is the text '3'; expected a number"),
         ("policies: {max_deletes: 03}", "1:25: `policies.max_deletes` is the text '03'; expected a number"),
@@ -74,6 +103,22 @@ def test_fields_reach_the_configuration() -> None:
         ("indexes: {A: {url: https://x.example.org}}", "`indexes` has the key 'A'; expected an alias"),
         ("indexes: {a: {url: ftp://x}}", "expected an address such as"),
         ("indexes: {a: {url: 'https://u:p@x.example.org'}}", "expected an address such as"),
+        ("registries: {r.example.org/ml: {}}", "`registries` has the key 'r.example.org/ml'; expected a host in lower"),
+        ("registries: {'https://r.example.org': {}}", "expected a host in lower case"),
+        ("registries: {'me@r.example.org': {}}", "expected a host in lower case"),
+        ("registries: {R.example.org: {}}", "expected a host in lower case"),
+        ("registries: {'r:0': {}}", "expected a host in lower case"),
+        ("registries: {r: {http: true}}", "unknown field `http` in `registries.r`"),
+        ("registries: {r: {plain_http: 'maybe'}}", "expected true or false"),
+        ("registries: {r: {certificate_authority: /etc/ca.pem}}", "the path is absolute"),
+        ("registries: {r: {certificate_authority: ../ca.pem}}", "the path leads out of the repository"),
+        (
+            "registries: {r: {certificate_authority: ca.pem, plain_http: true}}",
+            "over plain HTTP there is no certificate",
+        ),
+        ("registries: {r: {token_host: 'https://login.example.com'}}", "expected a host such as login.example.com"),
+        ("registries: {r: {token_host: 'me@login.example.com'}}", "expected a host such as login.example.com"),
+        ("registries: {r: {token_host: ''}}", "expected a host such as login.example.com"),
         ("manager: ${X}", "no variable is filled in"),
         ("defaults: {t: {name: x}}", "unknown field `name` in `defaults.t`"),
         ("defaults: {t: {pip: []}}", "(`pip` stands under `defaults.t.python`)"),
