@@ -26,6 +26,7 @@ _COMMANDS = {
     "get": ("read", "Show one registered environment."),
     "history": ("read", "List an environment's versions."),
     "run": ("use", "Run a script or a command in an environment."),
+    "copy": ("exchange", "Copy a registered version to another registry."),
 }
 
 
