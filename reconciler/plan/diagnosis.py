@@ -192,7 +192,7 @@ def judge_current(state: State, digest: Digest, record: Record, left: Record | N
 
 def judge_state(tag: str, state: State) -> Remark:
     """Say what a manager's state tells."""
-    held = f"{len(state.records)} environment{'' if len(state.records) == 1 else 's'}"
+    held = counted(len(state.records), "environment")
     if state.began != state.finished:
         began = f"an apply of commit {state.began[:12]}" if state.began else "an apply"
         text = f"{held}; {began} began and did not finish, or is under way"
@@ -207,6 +207,11 @@ def judge_state(tag: str, state: State) -> Remark:
 def listed(words: Iterable[str]) -> str:
     """Join words by commas, each once, in the order that they came in."""
     return ", ".join(dict.fromkeys(words))
+
+
+def counted(number: int, word: str) -> str:
+    """Write a number with its noun."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def problems(groups: Iterable[Group]) -> Iterator[Remark]:

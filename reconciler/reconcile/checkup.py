@@ -6,7 +6,7 @@ Nothing is written. Each matter is looked at as far as the registry lets itself 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -19,14 +19,16 @@ from reconciler.errors import (
     UnavailableError,
     UsageError,
 )
+from reconciler.oci.manifest import references
 from reconciler.plan.ability import judge_feature
-from reconciler.plan.diagnosis import Diagnosis, Group, Mark, Remark, Remedy, judge_state
+from reconciler.plan.diagnosis import Diagnosis, Group, Mark, Remark, Remedy, counted, judge_state
 from reconciler.plan.state import State
 from reconciler.ports import Executor, Inspected, Progress, Registry, Reporter, Stage
 from reconciler.reconcile.contents import Contents, reason
 from reconciler.reconcile.examination import Context, Examined, examine
 from reconciler.reconcile.ledger import REPOSITORY, read_tagged, state_tag
 from reconciler.reconcile.storage import judge_stored, unnamed
+from reconciler.values.digest import Digest
 from reconciler.values.names import RESERVED_PREFIX
 
 _ANEW = "`reconciler apply` writes it anew; losing it loses nothing"
@@ -150,8 +152,7 @@ class _Checkup:
         try:
             state = read_tagged(self.registry, tag)
         except (CorruptError, NotFoundError, StoreError) as error:
-            if digest is not None:
-                contents.known.add(digest)
+            contents.known.update(self._reached_by(tag, digest))
             return _state_problem(tag, reason(error), _ANEW)
         if state_tag(state.manager) != tag:
             return _state_problem(tag, f"it is the state of {state.manager}", _ANEW)
@@ -159,6 +160,13 @@ class _Checkup:
         if digest is not None:
             contents.read_tag(tag, digest, remedy=Remedy.APPLY)
         return judge_state(tag, state)
+
+    def _reached_by(self, tag: str, digest: Digest | None) -> Iterator[Digest]:
+        """Give what a damaged state is made of, as far as it can be told: apply writes it in the same place."""
+        if digest is not None:
+            yield digest
+        with suppress(CorruptError, NotFoundError, StoreError):
+            yield from (one.digest for one in references(self.registry.fetch(REPOSITORY, tag)))
 
     def _place_of_state(self) -> str:
         inspected = self.means.inspected
@@ -212,7 +220,7 @@ class _Checkup:
         remarks = list(judge_stored("shared", stored, frozenset()))
         count, size = (sum(column) for column in zip((0, 0), *self.unnamed, strict=True))
         if count:
-            text = f"{count} that nothing names, {size} bytes; they harm nothing"
+            text = f"{count} that nothing names, {counted(size, 'byte')}; they harm nothing"
             remarks.append(Remark(mark=Mark.NOTE, subject="blobs", text=text))
         whole = Remark(mark=Mark.OK, subject="files", text="nothing odd, left over or unnamed")
         self._add("storage", remarks or [whole])
@@ -225,7 +233,7 @@ def _state_problem(part: str, text: str, hint: str) -> Remark:
 def _sum(examined: Sequence[Examined]) -> Remark:
     """Say how much was read; remarks follow for what is not whole."""
     damaged = sum(any(remark.mark is Mark.PROBLEM for remark in one.remarks) for one in examined)
-    count = len(examined)
-    read = f"{sum(one.versions for one in examined)} versions, {sum(one.contents for one in examined)} contents"
-    text = f"{count - damaged} whole of {count}; {read} and {sum(one.size for one in examined)} bytes were read"
+    count, versions = len(examined), counted(sum(one.versions for one in examined), "version")
+    read = f"{versions}, {sum(one.contents for one in examined)} manifests and blobs"
+    text = f"{count - damaged} whole of {count}; {read}, {sum(one.size for one in examined)} bytes"
     return Remark(mark=Mark.OK if not damaged else Mark.NOTE, subject="environments", text=text)
