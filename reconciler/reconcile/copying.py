@@ -102,7 +102,6 @@ class _Version:
     current: _Edition | None
     source_digest: Digest
     blobs: tuple[Descriptor, ...]
-    notes: tuple[str, ...]
 
     @property
     def shown(self) -> _Edition:
@@ -145,7 +144,7 @@ def copy(work: Copying) -> Copied:
         tally=tally,
         changed=moved or not is_there or tally.copied + tally.mounted > 0,
         current=fate,
-        notes=(*version.notes, *_noted(work, facts), *_remember(work, version, before)),
+        notes=(*_noted(work, facts), *_remember(work, version, before)),
     )
 
 
@@ -166,9 +165,11 @@ def _tell(work: Copying, stage: Stage, detail: str) -> None:
 def _read(work: Copying) -> _Version:
     """Read all but the blobs."""
     one = get(work.source, work.reference)
-    notes: tuple[str, ...] = ()
     if one.recovered:
-        notes = (f"`current` of {work.name} can't be used in {work.source.address}; its newest version is copied",)
+        raise CorruptError(
+            f"`current` of {work.name} in {work.source.address} is gone or damaged",
+            hint=f"`reconciler apply` mends it; {work.name}:{one.record.facts.version} is the newest that can be read",
+        )
     editions: dict[Digest, _Edition] = {}
     blobs: dict[Digest, Descriptor] = {}
     digests = [one.digest] if work.reference.version else [_numbered(work, one), one.digest]
@@ -180,7 +181,6 @@ def _read(work: Copying) -> _Version:
         current=None if work.reference.version else editions[one.digest],
         source_digest=one.digest,
         blobs=tuple(blobs.values()),
-        notes=notes,
     )
 
 
