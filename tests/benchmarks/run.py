@@ -165,24 +165,25 @@ def _package(number: int) -> Package:
     return Package(name=name, version="1.0", file=f"package_{number}-1.0-py3-none-any.whl", size=1000, sha256=digest)
 
 
-def make_repository(folder: Path, size: int) -> Workspace:
-    """Write and commit manifests, and register them all."""
+def make_repository(folder: Path, size: int, maker: AtOnce | None = None, config: str = "") -> Workspace:
+    """Write and commit manifests and ``reconciler.yaml``, and register them all."""
     environments = folder / "environments"
     environments.mkdir(parents=True)
     for number in range(size):
         name = f"environment-{number:05}"
         (environments / f"{name}.yaml").write_text(MANIFEST.format(name=name, number=number))
     (folder / ".gitignore").write_text(".reconciler/\n")
+    (folder / "reconciler.yaml").write_text(config)
     author = ("-c", "user.name=Benchmark", "-c", "user.email=benchmark@example.invalid")
     for command in (("init", "--quiet"), ("add", "--all"), (*author, "commit", "--quiet", "--message=Begin")):
         subprocess.run(["git", *command], cwd=folder, check=True)
     workspace = open_workspace(directory=str(folder))
-    _register(workspace)
+    register(workspace, maker or AtOnce())
     return workspace
 
 
-def _register(workspace: Workspace) -> None:
-    at_once = AtOnce()
+def register(workspace: Workspace, at_once: AtOnce) -> None:
+    """Apply what the workspace declares, made by ``at_once``."""
     means = Means(
         registry=workspace.registry,
         builders={"host": at_once},
