@@ -137,11 +137,19 @@ class Contents:
         except NotFoundError:
             self._checked[digest] = _Bad(what, f"{digest} is not there", remedy, digest, [version])
         except (CorruptError, StoreError) as error:
-            self._checked[digest] = _Bad(what, f"{digest}: {reason(error)}", remedy, digest, [version])
+            if remedy is Remedy.APPLY and self._registry.remote:
+                remedy = Remedy.REMOVE_AND_APPLY  # servers keep what they have, and answer a push with success
+            self._checked[digest] = _Bad(what, content_reason(error, digest), remedy, digest, [version])
         else:
             self._checked[digest] = whole
             return whole
         return None
+
+
+def content_reason(error: ReconcilerError, digest: Digest) -> str:
+    """Say what is wrong with content, which is named once."""
+    told = reason(error)
+    return f"{digest} {told.rpartition(str(digest))[2].strip()}" if f"{digest} " in told else f"{digest}: {told}"
 
 
 def reason(error: ReconcilerError) -> str:

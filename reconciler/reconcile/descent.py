@@ -9,12 +9,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from reconciler.errors import CorruptError, NotFoundError, StoreError
+from reconciler.errors import CorruptError, NotFoundError, ReconcilerError, StoreError
 from reconciler.plan.diagnosis import Damage, Remedy, listed
 from reconciler.plan.observed import Present
 from reconciler.plan.state import State
 from reconciler.ports import Registry
-from reconciler.reconcile.contents import reason
+from reconciler.reconcile.contents import content_reason, reason
 from reconciler.reconcile.observe import observe
 from reconciler.reconcile.survey import witness_of
 from reconciler.reconcile.tagged import expected_tags, names_version, read_record
@@ -40,7 +40,7 @@ class Descent:
         self.named = {tag: registry.resolve(name, tag) for tag in tags}
         self.records: dict[str, tuple[Record, Digest]] = {}
         """By ``current`` and version tag; those that can be read."""
-        self.broken: dict[str, str] = {}
+        self.broken: dict[str, ReconcilerError] = {}
         """Why the others can't be read."""
         self._read_records()
         seen = observe(registry, name, witness=witness_of(witness, name))
@@ -56,7 +56,7 @@ class Descent:
             try:
                 self.records[tag] = read_record(self._registry, self._name, tag, number)
             except _UNREADABLE as error:
-                self.broken[tag] = reason(error)
+                self.broken[tag] = error
 
     def damages(self) -> Iterator[Damage]:
         """Tell which records can't be read, and which tags do not name what records say; each tag once."""
@@ -76,12 +76,16 @@ class Descent:
             if found is None or (expected is not None and expected != found):
                 yield self._moved(tag, expected, Remedy.APPLY)
             elif self._is_whole(found):
-                yield Damage(part=tag, tag=tag, text=self.broken[tag], remedy=self._remedy_of_tag(tag), digest=expected)
+                yield Damage(
+                    part=tag, tag=tag, text=reason(self.broken[tag]), remedy=self._remedy_of_tag(tag), digest=expected
+                )
             else:
                 lost[found].append(tag)
         for digest, tags in lost.items():
-            text = f"{digest}: {self.broken[tags[0]]}"
-            yield Damage(part=f"{listed(tags)}: record", text=text, remedy=self._remedy_of_record(tags), digest=digest)
+            text = content_reason(self.broken[tags[0]], digest)
+            yield Damage(
+                part=f"{listed(tags)}: record", text=text, remedy=self._remedy_of_record(digest, tags), digest=digest
+            )
 
     def _remedy_of_tag(self, tag: str) -> Remedy:
         """Say what helps where a tag names something whole that is not its record, or is described wrongly."""
@@ -93,10 +97,11 @@ class Descent:
             return Remedy.REMOVE_AND_APPLY if same else Remedy.APPLY
         return Remedy.REMOVE_AND_APPLY if tag in self.mended else Remedy.RETAG
 
-    def _remedy_of_record(self, tags: Sequence[str]) -> Remedy:
+    def _remedy_of_record(self, digest: Digest, tags: Sequence[str]) -> Remedy:
         own = version_tag(self.start.record.facts.version) if self.start else None
         if own in tags or tags == [CURRENT]:
-            return Remedy.APPLY
+            kept = self._registry.remote and self._registry.resolve(self._name, digest) is not None
+            return Remedy.REMOVE_AND_APPLY if kept else Remedy.APPLY
         return Remedy.APPLY_OR_RESTORE if CURRENT in tags or self.start is None else Remedy.RESTORE
 
     def _own(self) -> Iterator[Damage]:
@@ -122,7 +127,8 @@ class Descent:
             except NotFoundError:
                 continue  # a gap, see `gaps`
             except (CorruptError, StoreError) as error:
-                yield Damage(part=f"{tag}: parent", text=reason(error), remedy=Remedy.RESTORE, digest=parent)
+                text = content_reason(error, parent)
+                yield Damage(part=f"{tag}: parent", text=text, remedy=Remedy.RESTORE, digest=parent)
                 continue
             lower = version_tag(below.facts.version)
             if below.facts.version >= record.facts.version:
