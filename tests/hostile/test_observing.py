@@ -19,14 +19,16 @@ from reconciler.errors import DeniedError
 from reconciler.executors.serial import Serial
 from reconciler.plan.change import Action, Step
 from reconciler.plan.drift import DriftReport
-from reconciler.plan.observed import Present
+from reconciler.plan.observed import Absent, Denied, Present, Witness
 from reconciler.reconcile.access import registered_names
 from reconciler.reconcile.apply import apply
 from reconciler.reconcile.inspect import list_environments
 from reconciler.reconcile.ledger import state_tag
+from reconciler.reconcile.observe import observe
 from reconciler.reconcile.outcome import Outcome, Status, exit_code
+from reconciler.values.digest import Digest
 from tests.asked import WRITES, Asked, Denying
-from tests.world import MANAGER, World
+from tests.world import MANAGER, Mortal, World
 
 NAMES = tuple(f"env-{number}" for number in range(6))
 STATE = "reconciler-state"
@@ -195,6 +197,17 @@ def test_a_current_that_is_gone_or_went_back_is_seen_by_every_plan_also_where_th
     assert clone.registry.tagged["env-0"]["current"] == kept["current"]
 
 
+@pytest.mark.threat("F13")
+def test_a_record_that_is_gone_is_not_taken_from_the_cache(clone: Clone) -> None:
+    clone.declare("env-0", extra="description: words\n")
+    clone.apply()
+    clone.plan(repair=True)
+    clone.registry.delete("env-0", clone.registry.tagged["env-0"]["current"].digest)
+    step = clone.step("env-0")
+    assert step.action is not Action.UNCHANGED
+    assert step.observed == clone.registry.tagged["env-0"]["v1"].digest
+
+
 @pytest.mark.threat("F11")
 def test_a_damaged_cache_changes_no_plan(clone: Clone, count_cases: Callable[[str, int], None]) -> None:
     clone.plan()
@@ -223,6 +236,13 @@ def denying(tmp_path: Path) -> Clone:
 def door(clone: Clone) -> Denying:
     assert isinstance(clone.registry, Denying)
     return clone.registry
+
+
+class Untold(Mortal):
+    """A registry that answers for manifests and denies the list of tags."""
+
+    def tags(self, repository: str) -> tuple[str, ...]:
+        raise DeniedError(f"{repository}: denied")
 
 
 def written(clone: Clone) -> list[tuple[str, str]]:
@@ -301,6 +321,27 @@ def test_what_is_there_and_may_be_written_and_not_read_is_not_built_over(denying
     (failed,) = [one for one in denying.apply() if one.name == "second"]
     assert isinstance(failed.error, DeniedError)
     assert denying.built == 1
+
+
+@pytest.mark.threat("F8")
+def test_only_for_a_name_that_the_state_does_not_know_it_is_asked_whether_we_may_push(denying: Clone) -> None:
+    registry, witness = door(denying), Witness(manager=MANAGER, record=Digest.of(b"record"))
+    assert isinstance(observe(registry, "first", witness=witness, vouched=True, claim=True), Denied)
+    assert ("claim", "first") not in registry.asked
+    assert isinstance(observe(registry, "first", claim=True), Absent)
+    registry.unwritable = {"second"}
+    assert isinstance(observe(registry, "second", vouched=True), Absent)
+    assert isinstance(observe(registry, "second", vouched=True, claim=True), Denied)
+
+
+@pytest.mark.threat("F8")
+def test_what_is_denied_after_the_first_answer_is_not_absent(denying: Clone) -> None:
+    denying.declare("first")
+    denying.apply()
+    for tag in ("current", "v1"):
+        denying.registry.delete("first", tag)
+    registry = Untold(denying.registry)
+    assert isinstance(observe(registry, "first", vouched=True), Denied)
 
 
 @pytest.mark.threat("F8")
