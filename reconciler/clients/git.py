@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.clients.objects import Objects
-from reconciler.clients.origin import Origin
 from reconciler.errors import SourceError
 from reconciler.values.commit import Commit
 
@@ -158,6 +157,8 @@ class Git:
 
         No ref moves, the working tree stays. An origin that is not there or does not answer gives nothing.
         """
+        from reconciler.clients.origin import Origin  # noqa: PLC0415  # only an apply that can't tell pays for it
+
         self._ready()
         origin = Origin(self._root, self._program(), self._search())
         tips, cut = origin.tips(), self._cut()

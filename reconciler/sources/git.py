@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from reconciler.clients.git import Git, Objects, TreeEntry
+from reconciler.clients.git import Git
+from reconciler.clients.objects import Objects, TreeEntry
 from reconciler.errors import SourceError
 from reconciler.ports import Entry
 from reconciler.sources.tree import DEFAULT_LIMIT, IGNORED, MAX_DEPTH, MAX_FILES, checked_parts
@@ -53,8 +54,11 @@ class GitHistory:
         return self._git.is_ancestor(ancestor, descendant) if self._is_repository else None
 
     def deepen(self) -> bool:
-        """Fetch from the origin what this clone lacks of history; tell whether there is more of it now."""
-        return False
+        """Fetch from the origin what this clone lacks of history; tell whether there is more of it now.
+
+        An origin that is not there, does not answer or does not let us in gives nothing; that is no error.
+        """
+        return self._is_repository and self._git.deepen()
 
 
 class CommitSource:

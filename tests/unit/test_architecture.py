@@ -44,7 +44,7 @@ OWNERS: dict[str, str] = {
     "jsonschema": "manifest/schema.py",
     "referencing": "manifest/schema.py",
     "packaging": "values/pep.py",
-    "git": "clients/git.py",
+    "git": "clients/objects.py",
     "urllib3": "clients/http/",
     "uv": "clients/uv.py",
     "click": "cli/",
