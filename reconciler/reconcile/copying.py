@@ -34,7 +34,7 @@ from reconciler.reconcile.tagged import names_version, read_record
 from reconciler.reconcile.tagging import claim_tags, move_tag, names, offer_tag, put_tags, read_back
 from reconciler.reconcile.tags import CURRENT, build_tag, version_tag
 from reconciler.reconcile.transit import Tally, carry
-from reconciler.record import Facts, Record, parse_record
+from reconciler.record import Record, parse_record
 from reconciler.values.digest import Digest
 from reconciler.values.names import Reference
 
@@ -102,6 +102,7 @@ class _Version:
     current: _Edition | None
     source_digest: Digest
     blobs: tuple[Descriptor, ...]
+    is_current: bool
 
     @property
     def shown(self) -> _Edition:
@@ -144,12 +145,14 @@ def copy(work: Copying) -> Copied:
         tally=tally,
         changed=moved or not is_there or tally.copied + tally.mounted > 0,
         current=fate,
-        notes=(*_noted(work, facts), *_remember(work, version, before)),
+        notes=(*_noted(work, version), *_remember(work, version, before)),
     )
 
 
-def _noted(work: Copying, facts: Facts) -> Iterator[str]:
-    if facts.archived:
+def _noted(work: Copying, version: _Version) -> Iterator[str]:
+    if not version.is_current:
+        yield f"{work.name} has no `current` in {work.source.address}: its newest version is copied"
+    if version.shown.record.facts.archived:
         yield f"{work.name} is archived, in {work.target.address} as in {work.source.address}"
     if work.family is Family.DOCKER and not work.target.remote:
         yield "other tools read nothing but OCI's media types from a folder; those of Docker are for registries"
@@ -165,9 +168,9 @@ def _tell(work: Copying, stage: Stage, detail: str) -> None:
 def _read(work: Copying) -> _Version:
     """Read all but the blobs."""
     one = get(work.source, work.reference)
-    if one.recovered:
+    if one.recovered and (one.missing or one.tampered):
         raise CorruptError(
-            f"`current` of {work.name} in {work.source.address} is gone or damaged",
+            f"`current` of {work.name} in {work.source.address} is damaged",
             hint=f"`reconciler apply` mends it; {work.name}:{one.record.facts.version} is the newest that can be read",
         )
     editions: dict[Digest, _Edition] = {}
@@ -181,6 +184,7 @@ def _read(work: Copying) -> _Version:
         current=None if work.reference.version else editions[one.digest],
         source_digest=one.digest,
         blobs=tuple(blobs.values()),
+        is_current=not one.recovered,
     )
 
 

@@ -213,21 +213,25 @@ def test_a_copy_mends_what_is_damaged_in_a_folder(source: Registry, family: Fami
     assert whole(target) is not None
 
 
-@pytest.mark.parametrize("how", ["deleted", "damaged"])
-def test_what_stands_in_for_current_is_copied_by_its_number_alone(source: Registry, how: str) -> None:
+def test_where_current_is_damaged_nothing_stands_in_for_it(source: Registry) -> None:
     assert isinstance(source, MemoryRegistry)
     digest = source.resolve("training", "current")
     assert digest is not None
-    if how == "deleted":
-        source.delete("training", "current")
-    else:
-        source.blobs["training"][digest] = b"{}"
+    source.blobs["training"][digest] = b"{}"
     target = Mortal(MemoryRegistry(remote=True))
     with pytest.raises(CorruptError, match="`current` of training") as caught:
         copied(source, target)
     assert "training:2" in (caught.value.hint or "")
     assert target.writes == 0
     assert copied(source, target, "training:2").changed
+
+
+def test_where_there_is_no_current_the_newest_version_is_copied_and_that_is_said(source: Registry) -> None:
+    source.delete("training", "current")
+    target = MemoryRegistry(remote=True)
+    done = copied(source, target)
+    assert any("no `current`" in note for note in done.notes)
+    assert target.resolve("training", "current") == source.resolve("training", "v2")
 
 
 def test_a_registry_that_does_not_answer_is_not_written(source: Registry) -> None:
