@@ -366,9 +366,11 @@ OUTPUTS = [
 ]
 
 REGISTRIES = [
-    *every(1, "http", "folder", options=("--registry", "http://me:hunter2@localhost:5000/x"), but=("validate", "lock")),
-    case("list", 1, "registries over HTTP", variables={"RECONCILER_REGISTRY": "registry.example.invalid/team"}),
-    case("list", 1, "registries over HTTP", change=write("reconciler.yaml", "registry: https://example.invalid/x\n")),
+    *every(
+        1, "scheme", "HOST/", options=("--registry", "http://me:hunter2@localhost:5000/x"), but=("validate", "lock")
+    ),
+    case("list", 69, "does not answer", variables={"RECONCILER_REGISTRY": "registry.example.invalid/team"}),
+    case("list", 1, "has no scheme", change=write("reconciler.yaml", "registry: https://example.invalid/x\n")),
     case("list --registry file", 1, "file", change=write("file", "text")),
     case("get training", 1, "training", change=write(".reconciler/registry/training/index.json", "garbage")),
     case("list", 1, "training", change=write(".reconciler/registry/training/index.json", "{}")),
