@@ -150,7 +150,7 @@ class Bearer:
 
 def unauthorized(challenge: str) -> Response:
     """Ask who it is."""
-    return error(401, "UNAUTHORIZED", "authentication required", WWW_Authenticate=challenge)
+    return error(401, "UNAUTHORIZED", "authentication required", www_authenticate=challenge)
 
 
 def credentials(request: Request) -> tuple[str, str] | None:

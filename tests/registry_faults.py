@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from tests.registry_messages import Request, Response, error
+from tests.registry_messages import Request, Response, error, named
 
 Action = Callable[[threading.Event], None]
 Change = Callable[[Response], Response]
@@ -114,8 +114,7 @@ def status(number: int, *, code: str = "UNKNOWN", early: bool = False, **headers
 
 def answer(number: int, body: bytes = b"", **headers: str) -> Fault:
     """Answer just this, such as a login page of a proxy; headers are named as ``content_type="text/html"``."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Fault(instead=Response(status=number, headers=named, body=body))
+    return Fault(instead=Response(status=number, headers=named(headers), body=body))
 
 
 def redirect(location: str, *, number: int = 307) -> Fault:

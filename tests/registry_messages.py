@@ -129,17 +129,20 @@ class Response:
 
 
 def error(status: int, code: str, message: str = "", *, detail: object = None, **headers: str) -> Response:
-    """Make an error of the specification; ``headers`` are named with ``_`` in place of ``-``."""
+    """Make an error of the specification; headers are named as ``retry_after="3"``."""
     body = {"errors": [{"code": code, "message": message or code.lower().replace("_", " "), "detail": detail}]}
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(
-        status=status, headers={"Content-Type": "application/json", **named}, body=json.dumps(body).encode() + b"\n"
-    )
+    return document(body, status=status, **headers)
 
 
 def document(value: object, *, status: int = 200, **headers: str) -> Response:
-    """Make an answer of JSON; ``headers`` are named with ``_`` in place of ``-``."""
-    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    """Make an answer of JSON; headers are named as ``retry_after="3"``."""
     return Response(
-        status=status, headers={"Content-Type": "application/json", **named}, body=json.dumps(value).encode() + b"\n"
+        status=status,
+        headers={"Content-Type": "application/json", **named(headers)},
+        body=json.dumps(value).encode() + b"\n",
     )
+
+
+def named(headers: Mapping[str, str]) -> dict[str, str]:
+    """Name headers as HTTP does: ``retry_after`` is ``Retry-After``."""
+    return {name.replace("_", "-").title(): value for name, value in headers.items()}

@@ -66,7 +66,7 @@ class Service:
         if settings.unauthorized_when_absent != 401:
             return error(settings.unauthorized_when_absent, "DENIED", "requested access to the resource is denied")
         challenge = settings.auth.challenge(request, self.base) if settings.auth else 'Basic realm="registry"'
-        return error(401, "UNAUTHORIZED", WWW_Authenticate=challenge)
+        return error(401, "UNAUTHORIZED", www_authenticate=challenge)
 
     def _answer(self, request: Request, body: bytes) -> Response:
         auth = self.settings.auth
@@ -139,7 +139,7 @@ class Service:
             if (value.get("subject") or {}).get("digest") == request.reference:
                 found.append({"mediaType": manifest.media_type, "digest": digest, "size": len(manifest.data)})
         index = "application/vnd.oci.image.index.v1+json"
-        return document({"schemaVersion": 2, "mediaType": index, "manifests": found}, Content_Type=index)
+        return document({"schemaVersion": 2, "mediaType": index, "manifests": found}, content_type=index)
 
     # -- manifests ----------------------------------------------------------------------------------------------
 
@@ -294,6 +294,6 @@ def _ranged(whole: Response, first: str, last: str) -> Response:
     start = int(first) if first else max(0, size - int(last))
     end = min(int(last), size - 1) if first and last else size - 1
     if start > end:
-        return error(416, "RANGE_INVALID", Content_Range=f"bytes */{size}")
+        return error(416, "RANGE_INVALID", content_range=f"bytes */{size}")
     headers = {**whole.headers, "Content-Range": f"bytes {start}-{end}/{size}"}
     return Response(status=206, headers=headers, body=whole.body[start : end + 1])

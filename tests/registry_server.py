@@ -186,6 +186,22 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        self.open: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", 0), handler)
+
+    def process_request_thread(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
+        """Keep what is open in sight, so that it ends with the server."""
+        self.open.add(request)
+        super().process_request_thread(request, client_address)
+        self.open.discard(request)
+
+    def end_connections(self) -> None:
+        for connection in tuple(self.open):
+            # Detached by a reset, or closed just now.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of a client that went away, or that does not trust the certificate."""
         del request, client_address
@@ -204,7 +220,7 @@ def serving_registry(
     class Handler(_Handler):
         """Belongs to this server."""
 
-    listener = _Listener(("127.0.0.1", 0), Handler)
+    listener = _Listener(Handler)
     if context is not None:
         # The thread of a connection shakes hands, so that a client that does not can't stop the others.
         listener.socket = context.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
@@ -222,3 +238,4 @@ def serving_registry(
         server.stopped.set()
         listener.shutdown()
         listener.server_close()
+        listener.end_connections()
