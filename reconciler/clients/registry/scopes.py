@@ -27,7 +27,7 @@ def covers(held: Access, wanted: Access) -> bool:
 
 def widen(wanted: Access, told: str) -> Access:
     """Add what a challenge says is needed, where it is about a resource that is wanted anyway."""
-    needed = _access(scope for scope in told.split(" ") if scope.rpartition(":")[0] in wanted)
+    needed = _access(told.split(" "))
     return {
         resource: actions | {action for action in needed.get(resource, ()) if _ACTION.fullmatch(action)}
         for resource, actions in wanted.items()
