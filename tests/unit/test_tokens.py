@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -62,12 +63,14 @@ class Server:
     status: Callable[[Mapping[str, str]], int] = lambda _: 200
     answer: Mapping[str, object] = field(default_factory=dict)
     raw: bytes | None = None
+    pause_s: float = 0.0
     asked: list[Asked] = field(default_factory=list)
 
     def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         query = (body or b"").decode() if method == "POST" else urlsplit(url).query
         self.asked.append(Asked(method, url, headers, parse_qs(query)))
         text = json.dumps({"token": f"token-{len(self.asked)}", **self.answer}).encode()
+        time.sleep(self.pause_s)
         return Reply(status=self.status(headers), headers={}, body=text if self.raw is None else self.raw)
 
 
@@ -256,6 +259,17 @@ def test_a_new_token_that_is_refused_is_the_end_and_an_old_one_is_fetched_again(
     assert len(server.asked) == 2
 
 
+def test_a_token_that_was_refused_is_not_used_again_after_its_successor() -> None:
+    clock, answer = Clock(), {"expires_in": 3600}
+    door = authorizer(Server(answer=answer), clock=clock)
+    first = door.answer(scopes(PULL), bearer(), refused=None)
+    clock.now += YOUNG_S
+    answer["expires_in"] = 60
+    assert door.answer(scopes(PULL), bearer(), refused=first) == "Bearer token-2"
+    clock.now += 60
+    assert door.header(scopes(PULL)) is None
+
+
 def test_the_same_token_again_is_no_answer() -> None:
     clock = Clock()
     door = authorizer(Server(answer={"token": "same", "expires_in": 3600}), clock=clock)
@@ -266,7 +280,7 @@ def test_the_same_token_again_is_no_answer() -> None:
 
 @pytest.mark.parametrize("wanted", [scopes(PULL), scopes(), scopes(PUSH, "repository:b:pull")])
 def test_sixteen_threads_fetch_one_token(wanted: frozenset[str]) -> None:
-    server, keys, begin = Server(), Keys(USER), threading.Barrier(16)
+    server, keys, begin = Server(pause_s=0.05), Keys(USER), threading.Barrier(16)
     door = authorizer(server, keys=keys)
 
     def enter(_: int) -> str | None:
@@ -279,7 +293,7 @@ def test_sixteen_threads_fetch_one_token(wanted: frozenset[str]) -> None:
 
 
 def test_sixteen_threads_are_refused_once() -> None:
-    server, keys, begin = Server(status=lambda _: 401), Keys(USER), threading.Barrier(16)
+    server, keys, begin = Server(status=lambda _: 401, pause_s=0.05), Keys(USER), threading.Barrier(16)
     door = authorizer(server, keys=keys)
 
     def enter(_: int) -> str:
