@@ -13,7 +13,7 @@ from reconciler.cli import options
 from reconciler.cli.exit import CHANGES, DRIFT
 from reconciler.cli.planning import Derived, Wishes, compare, derive
 from reconciler.cli.wiring import Workspace, open_workspace, select
-from reconciler.errors import ReconcilerError, SourceError, UnavailableError, UsageError
+from reconciler.errors import GuardError, ReconcilerError, SourceError, UnavailableError, UsageError
 from reconciler.plan.change import Plan
 from reconciler.plan.document import MAX_BYTES, SavedPlan, narrow, parse_document, to_document
 
@@ -78,7 +78,7 @@ def plan_command(  # noqa: PLR0913, PLR0917  # one argument an option
     _show(derived.plan, form, verbose=verbose)
     if out is not None:
         _save(Path(out), derived.plan)
-    _refuse(derived)
+    _refuse(derived, allow_dirty=True)
     _refuse_blocked(derived.plan)
     return CHANGES if detailed_exitcode and derived.plan.changes else 0
 
@@ -110,10 +110,11 @@ def _save(path: Path, plan: Plan) -> None:
     write_file(path.absolute(), to_document(plan))
 
 
-def _refuse(derived: Derived, *, remote: bool = False) -> None:
+def _refuse(derived: Derived, *, allow_dirty: bool) -> None:
+    """Refuse what apply would; a plan of files that differ from the commit (``allow_dirty``) is a plan all the same."""
     from reconciler.plan.guard import refuse  # noqa: PLC0415  # start-up
 
-    refuse(derived.plan, derived.policy, remote=remote)
+    refuse(derived.plan, derived.policy, remote=derived.remote, allow_dirty=allow_dirty)
 
 
 def _refuse_blocked(plan: Plan) -> None:
@@ -141,6 +142,12 @@ def _refuse_blocked(plan: Plan) -> None:
 @_MAX_DELETES
 @_REPAIR
 @_ADOPT
+@click.option(
+    "--allow-dirty", is_flag=True, help="Register in a remote registry although files differ from the commit."
+)
+@click.option(
+    "--take-over", is_flag=True, help="Go on where the registry was written from a commit that ours does not follow."
+)
 @options.verbose
 def apply_command(  # noqa: PLR0913, PLR0917  # one argument an option
     names: tuple[str, ...],
@@ -155,6 +162,8 @@ def apply_command(  # noqa: PLR0913, PLR0917  # one argument an option
     max_deletes: int | None,
     repair: bool,
     adopt: bool,
+    allow_dirty: bool,
+    take_over: bool,
     verbose: bool,
 ) -> int:
     """Build and register what changed, and nothing else.
@@ -162,7 +171,7 @@ def apply_command(  # noqa: PLR0913, PLR0917  # one argument an option
     With NAMES only those; with FILE, a plan that `plan --out` saved, only what it says, as long as it still fits.
     One environment that fails does not stop the others.
     """
-    from reconciler.cli.applying import announce, run_apply  # noqa: PLC0415  # start-up
+    from reconciler.cli.applying import announce, run_apply, superseded  # noqa: PLC0415  # start-up
 
     workspace = open_workspace(directory=directory, at=at, registry=registry)
     saved = _saved_plan(workspace, names)
@@ -171,14 +180,20 @@ def apply_command(  # noqa: PLR0913, PLR0917  # one argument an option
         () if saved else names,
         tags,
         refresh,
-        Wishes(locked=locked, max_deletes=max_deletes, adopt=adopt, repair=repair),
+        Wishes(locked=locked, max_deletes=max_deletes, adopt=adopt, repair=repair, take_over=take_over),
     )
     derived = derive(workspace, wishes, closely=True)
     plan = narrow(derived.plan, saved) if saved else derived.plan
+    late = superseded(workspace, plan, derived.policy)
+    if late is not None and form != "json":
+        click.echo(late)
+        return GuardError.exit_code if wishes.names is not None else 0
     if form == "text":
         announce(plan, verbose=verbose)
-    _refuse(derived)
-    return run_apply(workspace, plan, derived.policy, form=form, saved=saved is not None, verbose=verbose)
+    if late is None:
+        _refuse(derived, allow_dirty=allow_dirty)
+    whole = wishes.names is None and plan.changes == derived.plan.changes
+    return run_apply(workspace, plan, derived.policy, form=form, saved=saved is not None, whole=whole, verbose=verbose)
 
 
 def _saved_plan(workspace: Workspace, names: Sequence[str]) -> SavedPlan | None:

@@ -32,6 +32,7 @@ class Wishes:
     locked: bool = False
     max_deletes: int | None = None
     adopt: bool = False
+    take_over: bool = False
     repair: bool = False
 
 
@@ -43,6 +44,7 @@ class Derived:
     policy: Policy
     observed: Observed
     state: State
+    remote: bool = False
 
 
 def derive(workspace: Workspace, wishes: Wishes, *, closely: bool = False) -> Derived:
@@ -60,6 +62,7 @@ def derive(workspace: Workspace, wishes: Wishes, *, closely: bool = False) -> De
         policy=policy,
         observed=observed,
         state=state,
+        remote=workspace.registry.remote,
     )
 
 
@@ -86,6 +89,7 @@ def policy_of(workspace: Workspace, wishes: Wishes) -> Policy:
         max_deletes=policies.max_deletes if wishes.max_deletes is None else wishes.max_deletes,
         protected=frozenset(policies.protected),
         adopt=wishes.adopt,
+        take_over=wishes.take_over,
     )
 
 

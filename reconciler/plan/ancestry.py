@@ -69,6 +69,11 @@ class Judgement:
         """Tell whether ours may stand where theirs does; taking over changes nothing about that."""
         return self.relation in _FORWARD
 
+    def superseded(self, what: str) -> str:
+        """Say why nothing is done; ``what`` holds the newer commit."""
+        ours = f"commit {self.ours.short}" if self.ours else "what is here"
+        return f"superseded: {ours} comes before {_short(self.theirs)}, which was applied to {what}; nothing was done"
+
     def refusal(self, what: str) -> GuardError:
         """Say why nothing is written; ``what`` holds the other commit (``the registry``, ``training v3``)."""
         words, hint = _REFUSALS.get(self.relation, _REFUSALS[Relation.UNKNOWN])

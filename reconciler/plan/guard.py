@@ -23,7 +23,7 @@ def _refuse_dirty(plan: Plan, *, remote: bool, allow_dirty: bool) -> None:
     if remote and plan.revision.dirty and not allow_dirty and plan.changes:
         raise GuardError(
             f"files differ from the commit, and {plan.registry} is a shared registry",
-            hint="commit first",
+            hint="commit them, or pass --allow-dirty: the record will say so",
         )
 
 
