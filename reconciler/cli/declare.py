@@ -9,7 +9,8 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.exit import complain
-from reconciler.cli.wiring import Workspace, close, open_workspace, require, select
+from reconciler.cli.selection import close, require, select
+from reconciler.cli.wiring import Workspace, open_workspace
 from reconciler.errors import ManifestError, NotFoundError, ReconcilerError, UsageError
 from reconciler.manifest.problem import Problem
 from reconciler.reconcile.declaration import Declared

@@ -132,9 +132,14 @@ class Workspace:
     @cached_property
     def opened(self) -> Registry:
         """The registry, as its adapter gives it."""
-        from reconciler.registries.table import open_registry  # noqa: PLC0415  # `validate` needs none
+        return self.open(self.address)
 
-        return open_registry(self.address, self.root, environ=os.environ)
+    def open(self, address: str) -> Registry:
+        """Open a registry by its address, as the configuration says for its host."""
+        from reconciler.registries.table import Surroundings, open_registry  # noqa: PLC0415  # `validate` needs none
+
+        hosts = self.config.registries if self.inside else {}
+        return open_registry(address, self.root, Surroundings(environ=os.environ, hosts=hosts, repository=self.root))
 
     @property
     def registry(self) -> Registry:
@@ -324,39 +329,3 @@ def open_workspace(*, directory: str | None, at: str | None = None, registry: st
             return Workspace(root=folder, at=at, registry_option=registry)
     inside = any((start / mark).is_dir() for mark in (Config().manifests, FOLDER))
     return Workspace(root=start, at=at, registry_option=registry, inside=inside)
-
-
-def select(desired: Sequence[Desired], names: Sequence[str], tags: Sequence[str]) -> frozenset[str] | None:
-    """Choose environments by name and by tag (``KEY=VALUE``); none where nothing was asked."""
-    if not names and not tags:
-        return None
-    known = {item.name for item in desired}
-    for name in names:
-        if name not in known:
-            raise UsageError(f"no environment `{name}` is declared{close(name, known)}")
-    wanted = set(names)
-    for tag in tags:
-        key, separator, value = tag.partition("=")
-        if not separator:
-            raise UsageError(f"--tag: `{tag}` is no tag", hint="write KEY=VALUE")
-        tagged = {item.name for item in desired if item.manifest.tags.get(key) == value}
-        if not tagged:
-            raise UsageError(f"--tag: no declared environment has the tag {tag}", hint="`tags` stands in a manifest")
-        wanted |= tagged
-    return frozenset(wanted)
-
-
-def close(name: str, known: Iterable[str]) -> str:
-    """Ask whether the nearest known name was meant, where one is near."""
-    import difflib  # noqa: PLC0415  # only a mistyped name pays
-
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f", did you mean `{close[0]}`?" if close else ""
-
-
-def require(desired: Sequence[Desired], name: str) -> Desired:
-    """Find one declared environment by its name."""
-    for item in desired:
-        if item.name == name:
-            return item
-    raise UsageError(f"no environment `{name}` is declared{close(name, [item.name for item in desired])}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ReconcilerError
+from reconciler.manifest.config import RegistryHost
 from reconciler.ports import Registry
 from reconciler.registries.layout import LayoutRegistry
 from reconciler.store.content import ContentStore
@@ -33,31 +35,37 @@ def is_remote(address: str) -> bool:
     return _SCHEME.match(address) is not None or _HOST.fullmatch(address) is not None
 
 
-def open_registry(
-    address: str,
-    root: Path,
-    *,
-    environ: Mapping[str, str] | None = None,
-    hosts: Mapping[str, Settings] | None = None,
-) -> Registry:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surroundings:
+    """What a registry over HTTP is reached with.
+
+    ``environ`` says where credentials and proxies are, ``hosts`` how certain hosts are reached, by their name in lower
+    case. Certificate authorities are relative to ``repository``, and nothing inside it is run.
+    """
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, RegistryHost] = field(default_factory=dict)
+    repository: Path | None = None
+
+
+def open_registry(address: str, root: Path, surroundings: Surroundings | None = None) -> Registry:
     """Give the registry at ``address``: ``HOST[:PORT][/PREFIX]``, or a folder relative to ``root``.
 
-    What is neither is a ReconcilerError. ``environ`` says where credentials and proxies are, ``hosts`` how certain
-    hosts are reached. The blobs of ``.reconciler/registry`` are shared with ``.reconciler/store``, those of any other
-    folder with ``.store`` inside it, which is on the same file system.
+    What is neither is a ReconcilerError. The blobs of ``.reconciler/registry`` are shared with ``.reconciler/store``,
+    those of any other folder with ``.store`` inside it, which is on the same file system.
     """
     if not address:
         raise ReconcilerError("an empty address names no registry", hint=f"the default is {DEFAULT}")
     if "\0" in address:
         raise ReconcilerError("an address with a NUL names no registry")
     if is_remote(address):
-        return _open_remote(address, environ or {}, hosts or {})
+        return _open_remote(address, surroundings or Surroundings())
     folder = root / Path(address).expanduser()
     store = folder.parent / "store" if folder.parent.name == FOLDER else folder / ".store"
     return LayoutRegistry(folder, store=ContentStore(store), address=address)
 
 
-def _open_remote(address: str, environ: Mapping[str, str], hosts: Mapping[str, Settings]) -> Registry:
+def _open_remote(address: str, surroundings: Surroundings) -> Registry:
     shown = _without_credentials(address)
     if _SCHEME.match(address):
         raise ReconcilerError(
@@ -65,20 +73,33 @@ def _open_remote(address: str, environ: Mapping[str, str], hosts: Mapping[str, S
             hint="write HOST/PREFIX; plain HTTP is for loopback, and where `registries.HOST.plain_http` allows it",
         )
     host, _, prefix = address.partition("/")
-    prefix = prefix.rstrip("/")
+    host, prefix = host.lower(), prefix.rstrip("/")
     if prefix and (_PREFIX.fullmatch(prefix) is None or len(prefix) > _MAX_PREFIX):
         raise ReconcilerError(
             f"{shown}: `{prefix[:80]}` is no prefix of repositories",
             hint="lower case letters, digits and single . _ - between them, parts divided by /",
         )
-    from dataclasses import replace  # noqa: PLC0415  # only what speaks HTTP pays
-
-    from reconciler.clients.registry.session import Session, Settings  # noqa: PLC0415  # the same
+    from reconciler.clients.registry.session import Session  # noqa: PLC0415  # only what speaks HTTP pays
     from reconciler.registries.http import HttpRegistry  # noqa: PLC0415  # the same
 
-    settings = hosts.get(host, Settings())
-    settings = replace(settings, authorities=(*settings.authorities, *_docker_authorities(host)))
-    return HttpRegistry(Session(host, environ=environ, settings=_patient(settings, environ)), prefix)
+    session = Session(host, environ=surroundings.environ, settings=_settings(host, prefix, surroundings))
+    return HttpRegistry(session, prefix)
+
+
+def _settings(host: str, prefix: str, surroundings: Surroundings) -> Settings:
+    from reconciler.clients.registry.session import Settings  # noqa: PLC0415  # the same
+
+    known = surroundings.hosts.get(host, RegistryHost())
+    root = surroundings.repository or Path()
+    own = (str(root / known.certificate_authority),) if known.certificate_authority else ()
+    settings = Settings(
+        plain_http=known.plain_http,
+        authorities=(*own, *_docker_authorities(host)),
+        token_host=known.token_host,
+        prefix=prefix,
+        outside=surroundings.repository,
+    )
+    return _patient(settings, surroundings.environ)
 
 
 def _patient(settings: Settings, environ: Mapping[str, str]) -> Settings:

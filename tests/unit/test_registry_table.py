@@ -8,7 +8,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.oci import media
 from reconciler.oci.descriptor import Content
 from reconciler.registries.http import HttpRegistry
-from reconciler.registries.table import DEFAULT, open_registry
+from reconciler.registries.table import DEFAULT, Surroundings, open_registry
 
 BLOB = Content(media_type=media.LOCK, data=b"x")
 
@@ -65,7 +65,7 @@ def test_a_scheme_is_refused_in_one_clear_line(tmp_path: Path, address: str) -> 
     ],
 )
 def test_a_host_is_a_registry_over_http(tmp_path: Path, address: str, host: str, name: str) -> None:
-    registry = open_registry(address, tmp_path, environ={})
+    registry = open_registry(address, tmp_path)
     assert registry.remote
     assert registry.address == address.rstrip("/")
     assert registry.address.partition("/")[0] == host
@@ -84,7 +84,7 @@ def test_a_prefix_outside_the_grammar_is_refused_before_anything_is_asked(tmp_pa
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "nan", "inf", "1e9"])
 def test_a_limit_that_is_none_is_refused(tmp_path: Path, limit: str) -> None:
     with pytest.raises(ReconcilerError, match="RECONCILER_REGISTRY_LIMIT"):
-        open_registry("localhost:1", tmp_path, environ={"RECONCILER_REGISTRY_LIMIT": limit})
+        open_registry("localhost:1", tmp_path, Surroundings(environ={"RECONCILER_REGISTRY_LIMIT": limit}))
 
 
 @pytest.mark.threat("T13")

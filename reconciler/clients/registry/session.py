@@ -6,8 +6,9 @@ import ipaddress
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from reconciler.clients.http.transport import (
@@ -20,7 +21,7 @@ from reconciler.clients.http.transport import (
     speaks_tls,
 )
 from reconciler.clients.registry import tokens
-from reconciler.clients.registry.answers import LATER, MAX_ERROR, Answer, refuse, refuse_size
+from reconciler.clients.registry.answers import MAX_ERROR, Answer, refuse, refuse_size
 from reconciler.clients.registry.credentials import find_credential
 from reconciler.clients.registry.retrying import LaterError, Patience, Try, retry_after
 from reconciler.errors import RegistryError
@@ -36,12 +37,15 @@ class Settings:
     """How a registry is reached.
 
     ``timeout_s`` is how long it may say nothing, ``limit_s`` how long one question may take with all its tries.
-    ``authorities`` are files with certificate authorities.
+    ``authorities`` are files with certificate authorities. Credentials for ``prefix`` at the host come first; helpers
+    inside ``outside`` are not run.
     """
 
     plain_http: bool = False
     authorities: tuple[str, ...] = ()
     token_host: str | None = None
+    prefix: str = ""
+    outside: Path | None = None
     timeout_s: float = 60.0
     limit_s: float = 120.0
 
@@ -85,16 +89,35 @@ class Session:
         ``what`` is said in errors. ``target`` is a path, or an address that the registry gave. An UnavailableError
         where no answer comes, a CorruptError where it is too large.
         """
-        for one in self._patience.tries(what, length=length):
-            with one, self._asked(one, method, target, scopes, headers or {}, body) as reply:
-                read = reply.read(limit)
-                if read is None:
-                    refuse_size(self.host, what, limit)
-                answer = Answer(status=reply.status, headers=reply.headers, body=read)
-                if answer.status in LATER:
-                    raise self._later(answer)
-                return answer
+        for number, one in enumerate(self._patience.tries(what, length=length)):
+            with one:
+                answer = self.ask_once(
+                    one, what, method, target, scopes=scopes, headers=headers, body=body, limit=limit
+                )
+                return replace(answer, again=number > 0)
         raise AssertionError("the last try raises")
+
+    def ask_once(  # noqa: PLR0913  # as above
+        self,
+        one: Try,
+        what: str,
+        method: str,
+        target: str,
+        *,
+        scopes: frozenset[str],
+        headers: Mapping[str, str] | None = None,
+        body: Body = None,
+        limit: int = MAX_ERROR,
+    ) -> Answer:
+        """Ask as :meth:`ask`, in one try of :meth:`tries`, inside its context."""
+        with self._asked(one, method, target, scopes, headers or {}, body) as reply:
+            read = reply.read(limit)
+            if read is None:
+                refuse_size(self.host, what, limit)
+            answer = Answer(status=reply.status, headers=reply.headers, body=read)
+            if answer.is_later:
+                raise self._later(answer)
+            return answer
 
     @contextmanager
     def streamed(  # as above
@@ -106,7 +129,7 @@ class Session:
                 yield reply
                 return
             answer = Answer(status=reply.status, headers=reply.headers, body=reply.read(MAX_ERROR) or b"")
-            if answer.status in LATER:
+            if answer.is_later:
                 raise self._later(answer)
             refuse(self.host, what, answer)
 
@@ -115,8 +138,17 @@ class Session:
         return self._patience.tries(what, length=length)
 
     def resolve(self, target: str) -> str:
-        """Give the whole address of a path, or of one that the registry gave."""
-        return urljoin(self._base, target)
+        """Give the whole address of a path, or of one that the registry gave; a RegistryError where that is none."""
+        return self._join(self._base, target)
+
+    def _join(self, start: str, target: str) -> str:
+        try:
+            return urljoin(start, target)
+        except ValueError:
+            raise self._unusable() from None
+
+    def _unusable(self) -> RegistryError:
+        return RegistryError(f"{self.host} leads to an address that can't be used", hint="tell who runs it")
 
     def resolve_from(self, target: str, link: str) -> str | None:
         """Give the whole address of a link in the answer to ``target``; none where it leads out of the registry."""
@@ -148,7 +180,13 @@ class Session:
         return tokens.Authorizer(
             scheme=self._own.scheme,
             host=self.host,
-            credential=partial(find_credential, self._environ, self.host),
+            credential=partial(
+                find_credential,
+                self._environ,
+                self.host,
+                prefix=self._settings.prefix,
+                outside=self._settings.outside,
+            ),
             ask=self._ask_token,
             token_host=self._settings.token_host,
         )
@@ -161,7 +199,7 @@ class Session:
                 if read is None:
                     refuse_size(self.host, what, MAX_ERROR)
                 answer = Answer(status=reply.status, headers=reply.headers, body=read)
-                if answer.status in LATER:
+                if answer.is_later:
                     raise self._later(answer)
                 return tokens.Reply(status=answer.status, headers=answer.headers, body=answer.body)
         raise AssertionError("the last try raises")
@@ -195,14 +233,19 @@ class Session:
             if time.monotonic() > one.end:
                 raise UnansweredError("its time is over")
             # Who has taken a large body may need a while to look at all of it.
-            silence_s = self._settings.limit_s if callable(body) else None
+            silence_s = self._silence(one) if callable(body) else None
             reply = self._transport.send(method, url, {**_ALWAYS, **headers, **own}, body, silence_s=silence_s)
             if reply.status not in _ELSEWHERE or method not in ("GET", "HEAD"):
                 return reply
             with closing(reply):
                 reply.read(MAX_ERROR)
-            url = urljoin(url, reply.headers.get("Location", ""))
-        raise RegistryError(f"{self.host} redirects without end")
+            url = self._join(url, reply.headers.get("Location", ""))
+        raise RegistryError(f"{self.host} redirects without end", hint="tell who runs it")
+
+    def _silence(self, one: Try) -> float:
+        return min(
+            self._settings.timeout_s + one.length / _STORED, max(self._settings.timeout_s, self._settings.limit_s)
+        )
 
     def _is_own(self, url: str) -> bool:
         return origin(urlsplit(url)) == origin(self._own)
@@ -215,11 +258,13 @@ class Session:
         except ValueError:
             usable = False
         if not usable:
-            raise RegistryError(f"{self.host} leads to an address that can't be used")
+            raise self._unusable()
         if self._own.scheme == "https" and parts.scheme != "https":
-            raise RegistryError(f"{self.host} leads from https to http, which is not followed")
+            raise RegistryError(f"{self.host} leads from https to http, which is not followed", hint=_BEHIND)
         if parts.scheme == "http" and not self._is_own(url) and not _is_loopback(parts.hostname or ""):
-            raise RegistryError(f"{self.host} leads to another host over plain HTTP, which is not followed")
+            raise RegistryError(
+                f"{self.host} leads to another host over plain HTTP, which is not followed", hint=_BEHIND
+            )
 
     def _later(self, answer: Answer) -> LaterError:
         after = retry_after(answer.headers.get("Retry-After"), time.time())
@@ -227,6 +272,9 @@ class Session:
         return LaterError(said, status=answer.status, wait_s=after)
 
 
+_BEHIND = "tell who runs it; behind a proxy that speaks TLS it has to know its own address"
+_STORED = 1 << 20
+"""Bytes a second that a registry looks through before it says that it has them."""
 _ALWAYS = {"Accept-Encoding": "identity", "User-Agent": "reconciler"}
 
 
