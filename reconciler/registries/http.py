@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from reconciler.clients.registry.answers import Answer, refuse
+from reconciler.clients.registry.answers import Answer, length_of, refuse
 from reconciler.clients.registry.session import Session
 from reconciler.errors import CorruptError, DeniedError, NotFoundError, RegistryError, UnavailableError
 from reconciler.oci import media
@@ -30,14 +30,13 @@ from reconciler.values.digest import Digest
 
 MAX_MANIFEST = 4 << 20
 """Bytes of a manifest or an index; registries take no larger ones."""
-SETTLE_S = 6.0
-"""Seconds that a registry gets to show what was written."""
 _OK, _CREATED, _ACCEPTED, _PARTIAL, _NOT_FOUND = 200, 201, 202, 206, 404
 _BAD = 400
 _DELETING = "its administrator can allow it, or delete it there"
 _EMPTY = Content(media_type=media.CONFIG, data=b"{}")
 _ACCEPT = {"Accept": ", ".join(sorted(media.INDEXES | media.MANIFESTS))}
 _WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0)
+"""Seconds between looks at what was written: so long a registry gets to show it."""
 Found = TypeVar("Found")
 
 
@@ -65,7 +64,9 @@ class HttpRegistry:
             check_tag(reference)
             wanted = self._tagged.get((repository, reference))
             return self._settled(
-                lambda: self._fetch(repository, reference), lambda found: wanted in (None, found.digest)
+                lambda: self._fetch(repository, reference),
+                lambda found: wanted in (None, found.digest),
+                known=wanted is not None,
             )
         known = (repository, reference) in self._stored
         return self._settled(lambda: self._fetch(repository, reference), lambda _: True, known=known)
@@ -134,8 +135,8 @@ class HttpRegistry:
                 refuse(self._session.host, what, answer)
         if answer.status == _NOT_FOUND:
             return None
-        length = answer.headers.get("Content-Length", "") if answer.status == _OK else ""
-        return int(length) if length.isdecimal() else descriptor.size
+        length = length_of(answer.headers.get("Content-Length")) if answer.status == _OK else None
+        return descriptor.size if length is None else length
 
     def tags(self, repository: str) -> tuple[str, ...]:
         """List tags, page by page, sorted; empty where there is no such repository."""
@@ -170,10 +171,17 @@ class HttpRegistry:
         descriptor = blob.describe()
         source = self.name_of(mount_from) if mount_from is not None else None
         scopes = self._push(repository) | (self._pull(mount_from) if mount_from is not None else frozenset())
-        if self._size(repository, descriptor) != descriptor.size:
+        if not self._is_stored(repository, descriptor):
             upload = Upload(self._session, self._shown(repository, descriptor.digest), self.name_of(repository), scopes)
             upload.send(blob, mount_from=source)
         self._stored.add((repository, descriptor.digest))
+
+    def _is_stored(self, repository: str, descriptor: Descriptor) -> bool:
+        """Tell whether a blob need not be sent. Some registries deny what is not there: then sending it tells."""
+        try:
+            return self._size(repository, descriptor) == descriptor.size
+        except DeniedError:
+            return False
 
     def push(self, repository: str, content: Content, *, tags: Sequence[str] = ()) -> None:
         """Store a manifest or index, by its digest or under each of these tags, one after the other."""
@@ -202,7 +210,7 @@ class HttpRegistry:
             self._refuse_write(what, repository, answer)
         digest = answer.headers.get("Docker-Content-Digest")
         if digest is not None and digest != str(content.digest):
-            raise CorruptError(f"{what}: {self._session.host} stored {digest[:80]} instead of {content.digest}")
+            raise CorruptError(f"{what}: {self._session.host} stored {digest[:80]!a} instead of {content.digest}")
 
     def _refuse_write(self, what: str, repository: str, answer: Answer) -> None:
         if answer.is_dangling:
@@ -228,7 +236,8 @@ class HttpRegistry:
         if answer.is_unsupported or (isinstance(reference, str) and answer.status == _BAD):
             kind = "tags alone" if isinstance(reference, str) else "manifests"
             raise RegistryError(f"{what}: {self._session.host} does not delete {kind}", hint=_DELETING)
-        if answer.status not in (_OK, _ACCEPTED):
+        is_done = answer.again and answer.is_missing  # by a try whose answer was lost
+        if answer.status not in (_OK, _ACCEPTED) and not is_done:
             refuse(self._session.host, what, answer)
         self._forget(repository, reference)
 

@@ -11,6 +11,9 @@ from reconciler.errors import CorruptError, RegistryError
 
 MAX_PAGES = 1000
 MAX_PAGE = 16 << 20
+MAX_BYTES = 64 << 20
+"""Bytes of all pages together."""
+_MAX_LINK = 4096
 _OK, _NOT_FOUND = 200, 404
 _NEXT = re.compile(r"<([^<>]*)>\s*;(?:[^,]*;)?\s*rel=\"?next\"?", re.IGNORECASE)
 
@@ -22,10 +25,11 @@ def pages(session: Session, what: str, path: str, scopes: frozenset[str], field:
     """
     found: list[str] = []
     seen: set[str] = set()
+    size = 0
     target: str | None = session.resolve(f"{path}?n=1000")
     while target is not None:
-        if target in seen or len(seen) >= MAX_PAGES:
-            raise CorruptError(f"{what}: the list has no end")
+        if target in seen or len(seen) >= MAX_PAGES or size > MAX_BYTES:
+            raise CorruptError(f"{what}: the list has no end", hint=f"tell who runs {session.host}")
         seen.add(target)
         answer = session.ask(what, "GET", target, scopes=scopes, limit=MAX_PAGE)
         if answer.is_missing:
@@ -34,6 +38,7 @@ def pages(session: Session, what: str, path: str, scopes: frozenset[str], field:
             raise RegistryError(f"{what}: {session.host} has no such list")
         if answer.status != _OK:
             refuse(session.host, what, answer)
+        size += len(answer.body)
         found.extend(_texts(what, answer.body, field))
         target = _next(session, what, target, answer.headers.get("Link", ""))
     return tuple(found)
@@ -53,6 +58,8 @@ def _texts(what: str, body: bytes, field: str) -> list[str]:
 
 
 def _next(session: Session, what: str, target: str, link: str) -> str | None:
+    if len(link) > _MAX_LINK:  # a pattern is no match for it
+        raise CorruptError(f"{what}: the address of the next page is too long")
     match = _NEXT.search(link)
     if match is None:
         return None

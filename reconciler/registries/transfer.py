@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from urllib.parse import quote
 
 from reconciler.clients.http.transport import UnansweredError
-from reconciler.clients.registry.answers import Answer, refuse
+from reconciler.clients.registry.answers import Answer, length_of, refuse
 from reconciler.clients.registry.retrying import Try
 from reconciler.clients.registry.session import Session
 from reconciler.errors import CorruptError, RegistryError
@@ -36,8 +37,8 @@ class Download:
         held = b""
         for one in self._session.tries(self._what, length=self._descriptor.size):
             # What was given stays given: the next try goes on behind it.
-            with one:
-                for piece in self._pieces(one):
+            with one, closing(self._pieces(one)) as pieces:
+                for piece in pieces:
                     if held:
                         yield held
                     held = piece
@@ -46,7 +47,7 @@ class Download:
         if held:
             yield held
 
-    def _pieces(self, one: Try) -> Iterator[bytes]:
+    def _pieces(self, one: Try) -> Generator[bytes]:
         start = self._count
         headers = {"Range": f"bytes={start}-{self._descriptor.size - 1}"} if start else {}
         if start and start == self._descriptor.size:
@@ -65,11 +66,11 @@ class Download:
             raise UnansweredError(f"its answer ends after {self._count} of {self._descriptor.size} bytes")
 
     def _check_headers(self, headers: Mapping[str, str], start: int) -> None:
-        length = headers.get("Content-Length")
+        length = length_of(headers.get("Content-Length"))
         if headers.get("Content-Encoding") not in (None, "", "identity"):
             raise CorruptError(f"{self._what} is sent in an encoding that was not asked for")
-        if length is not None and length.isdecimal() and int(length) != self._descriptor.size - start:
-            raise CorruptError(f"{self._what} has {length[:20]} bytes instead of {self._descriptor.size - start}")
+        if length not in (None, self._descriptor.size - start):
+            raise CorruptError(f"{self._what} has {length} bytes instead of {self._descriptor.size - start}")
 
     def _take(self, piece: bytes) -> None:
         self._count += len(piece)
@@ -82,12 +83,11 @@ class Download:
             raise CorruptError(f"{self._what} has other content than its digest says")
 
 
-class _LostError(Exception):
-    """The registry does not know the upload any more."""
-
-
 class Upload:
-    """A blob to a registry, in one piece; begun again from the start where its session is lost."""
+    """A blob to a registry, in one piece.
+
+    Each try is an upload of its own: what a registry kept of the one before can't be told.
+    """
 
     def __init__(self, session: Session, what: str, name: str, scopes: frozenset[str]) -> None:
         self._session = session
@@ -98,21 +98,22 @@ class Upload:
     def send(self, blob: Blob, *, mount_from: str | None = None) -> None:
         """Store the blob. A session that is lost is begun anew once, then that is a RegistryError."""
         descriptor = blob.describe()
-        for lost in range(_MAX_LOST + 1):
-            location = self.start(descriptor, mount_from)
-            if location is None:
-                return
-            try:
-                self._put(location, blob, descriptor)
-            except _LostError:
-                if self._is_there(descriptor):  # the answer was lost, not the upload
+        lost = 0
+        for number, one in enumerate(self._session.tries(self._what, length=descriptor.size)):
+            with one:
+                if number and self._is_there(descriptor):  # the answer was lost, not the upload
                     return
-                if lost == _MAX_LOST:
-                    raise RegistryError(
-                        f"{self._what}: {self._session.host} loses the upload each time", hint="run again"
-                    ) from None
-            else:
-                return
+                location = self.start(descriptor, mount_from)
+                if location is None:
+                    return
+                answer = self._put(one, location, blob, descriptor)
+                if not answer.lost_upload:
+                    self._check(answer, descriptor)
+                    return
+                lost += 1
+                if lost > _MAX_LOST and not self._is_there(descriptor):
+                    raise self._lost(answer)
+        raise self._lost(answer)
 
     def start(self, descriptor: Descriptor | None = None, mount_from: str | None = None) -> str | None:
         """Begin an upload and give where it goes, none where the blob was mounted."""
@@ -138,24 +139,30 @@ class Upload:
         target = f"v2/{self._name}/blobs/{descriptor.digest}"
         return self._session.ask(self._what, "HEAD", target, scopes=self._scopes).status == _OK
 
-    def _put(self, location: str, blob: Blob, descriptor: Descriptor) -> None:
+    def _put(self, one: Try, location: str, blob: Blob, descriptor: Descriptor) -> Answer:
         target = f"{location}{'&' if '?' in location else '?'}digest={quote(str(descriptor.digest), safe='')}"
-        answer = self._session.ask(
+        return self._session.ask_once(
+            one,
             self._what,
             "PUT",
             target,
             scopes=self._scopes,
             headers={"Content-Type": "application/octet-stream", "Content-Length": str(descriptor.size)},
             body=lambda: _verified(self._what, blob, descriptor),
-            length=descriptor.size,
         )
-        if answer.lost_upload:
-            raise _LostError
+
+    def _check(self, answer: Answer, descriptor: Descriptor) -> None:
         if answer.status not in (_CREATED, _NO_CONTENT, _ACCEPTED):
             self._refuse(answer)
         digest = answer.headers.get("Docker-Content-Digest")
         if digest is not None and digest != str(descriptor.digest):
-            raise CorruptError(f"{self._what}: {self._session.host} stored {digest[:80]} instead")
+            raise CorruptError(f"{self._what}: {self._session.host} stored {digest[:80]!a} instead")
+
+    def _lost(self, answer: Answer) -> RegistryError:
+        said = f"{answer.status}, {answer.text}" if answer.text else str(answer.status)
+        return RegistryError(
+            f"{self._what}: {self._session.host} loses the upload each time (it answers {said})", hint="run again"
+        )
 
     def _refuse(self, answer: Answer) -> None:
         if answer.status == _NOT_FOUND and answer.codes:

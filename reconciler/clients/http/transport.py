@@ -34,7 +34,15 @@ Body = bytes | Callable[[], Iterable[bytes]] | None
 
 
 class UnansweredError(Exception):
-    """No answer, or one that ends too early: the next try may do. Its text is for people."""
+    """No answer, or one that ends too early: the next try may do. Its text is for people.
+
+    ``is_final`` where no other try will do, and ``hint`` is what to do then.
+    """
+
+    def __init__(self, text: str, *, hint: str = "", is_final: bool = False) -> None:
+        super().__init__(text)
+        self.hint = hint
+        self.is_final = is_final
 
 
 class Reply:
@@ -87,7 +95,18 @@ class _mapped:  # noqa: N801  # used as a function
         import urllib3  # noqa: PLC0415  # start-up: only what speaks HTTP pays
 
         if isinstance(error, (urllib3.exceptions.HTTPError, OSError)) and not isinstance(error, UnansweredError):
+            if _is_untrusted(error):
+                raise UnansweredError(_reason(error), hint=_UNTRUSTED, is_final=True) from error
             raise UnansweredError(_reason(error)) from error
+
+
+_UNTRUSTED = "name its certificate authority as registries.HOST.certificate_authority in reconciler.yaml"
+
+
+def _is_untrusted(error: BaseException) -> bool:
+    """Tell whether a certificate was refused, which no other try changes."""
+    cause = error.args[-1] if error.args else None
+    return isinstance(error, ssl.SSLCertVerificationError) or isinstance(cause, ssl.SSLCertVerificationError)
 
 
 def _reason(error: BaseException) -> str:
@@ -281,9 +300,11 @@ class _Guarded:
         watch.begin(self, self.limit_s)
         try:
             answer = super().getresponse()  # type: ignore[misc]  # as above
-        finally:
-            was_cut = watch.end(self)
-        if was_cut:  # http.client takes headers that were cut off for all of them
+        except BaseException as error:
+            if watch.end(self) and isinstance(error, Exception):
+                raise TimeoutError from error
+            raise
+        if watch.end(self):  # http.client takes headers that were cut off for all of them
             answer.close()
             raise TimeoutError
         return answer

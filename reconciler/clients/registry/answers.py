@@ -13,25 +13,36 @@ from typing import NoReturn
 
 from reconciler.errors import CorruptError, DeniedError, NotFoundError, RegistryError, TryLaterError, UnavailableError
 
-LATER = frozenset({408, 429, 500, 502, 503, 504})
-"""Statuses after which the next try may do."""
+_NEVER_LATER = frozenset({501, 505})
 MAX_ERROR = 1 << 16
 _MAX_TEXT = 200
+_MAX_DIGITS = 18
 _MISSING = frozenset({"NAME_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN", "TAG_UNKNOWN", "NOT_FOUND"})
 _DANGLING = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"})
-_UPLOAD_LOST = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
+_UPLOAD_LOST = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "DIGEST_INVALID", "RANGE_INVALID"})
 _API_VERSION = "docker-distribution-api-version"
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _NOT_ALLOWED, _TOO_MANY = 401, 403, 404, 405, 429
+_BAD, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _NOT_ALLOWED = 400, 401, 403, 404, 405
+_TIMEOUT, _RANGE, _EARLY, _TOO_MANY = 408, 416, 425, 429
 _SERVER = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """An answer, read to its end: its status, its headers, at most a document's worth of bytes."""
+    """An answer, read to its end: its status, its headers, at most a document's worth of bytes.
+
+    ``again``: it is not the answer to the first try, and one before may have done what was asked.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    again: bool = False
+
+    @property
+    def is_later(self) -> bool:
+        """Tell whether the next try may do."""
+        status = self.status
+        return status in (_TIMEOUT, _EARLY, _TOO_MANY) or (status >= _SERVER and status not in _NEVER_LATER)
 
     @property
     def codes(self) -> frozenset[str]:
@@ -60,8 +71,10 @@ class Answer:
 
     @property
     def lost_upload(self) -> bool:
-        """Tell whether an upload's session is gone."""
-        return self.status == _NOT_FOUND and (bool(self.codes & _UPLOAD_LOST) or not self.codes)
+        """Tell whether an upload's session is gone, or holds what was sent before: then another one may do."""
+        if self.status not in (_BAD, _NOT_FOUND, _RANGE):
+            return False
+        return bool(self.codes & _UPLOAD_LOST) or (self.status != _BAD and not self.codes)
 
     @property
     def is_dangling(self) -> bool:
@@ -96,9 +109,14 @@ def refuse(host: str, what: str, answer: Answer) -> NoReturn:
         raise UnavailableError(f"{said}, but not as a registry does", hint="check the address, and any proxy before it")
     if answer.status == _TOO_MANY:
         raise TryLaterError(said, hint="try again later")
-    if answer.status >= _SERVER or answer.status in LATER:
+    if answer.status >= _SERVER or answer.is_later:
         raise UnavailableError(said, hint="try again later")
     raise RegistryError(said)
+
+
+def length_of(text: str | None) -> int | None:
+    """Read Content-Length (RFC 9110, 8.6); none where it says no number that makes sense."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def refuse_size(host: str, what: str, limit: int) -> NoReturn:

@@ -11,10 +11,11 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from reconciler.clients.http.transport import UnansweredError
-from reconciler.errors import TryLaterError, UnavailableError
+from reconciler.errors import RegistryError, TryLaterError, UnavailableError
 
 TRIES = 5
 _FIRST_S = 0.2
@@ -42,11 +43,12 @@ class Patience:
         self._host = host
         self._sleep = sleep
         self._guard = threading.Lock()
-        self._silent_since: float | None = None
+        self._silence: tuple[float, float] | None = None
 
     def answered(self) -> None:
         """Note that the registry gave an answer."""
-        self._silent_since = None
+        with self._guard:
+            self._silence = None
 
     def tries(self, what: str, *, length: int = 0) -> Iterator[Try]:
         """Give one try after another until one is done; ``length`` bytes to send or receive give it more time."""
@@ -54,7 +56,7 @@ class Patience:
         end = time.monotonic() + self.limit_s + length / _SLOWEST
         wait_s = _FIRST_S
         for number in range(TRIES):
-            one = Try(patience=self, what=what, end=end, last=number == TRIES - 1)
+            one = Try(patience=self, what=what, end=end, last=number == TRIES - 1, length=length)
             yield one
             self._sleep(one.wait(wait_s))
             wait_s *= 2
@@ -65,20 +67,25 @@ class Patience:
             after = f", and to wait {error.wait_s:.0f} s" if error.wait_s else ""
             kind = TryLaterError if error.status == _TOO_MANY or error.wait_s else UnavailableError
             return kind(f"{what}: {error}{after}", hint="try again later")
-        return UnavailableError(f"{what}: {self._host} does not answer: {error}", hint="try again later")
+        hint = getattr(error, "hint", "") or "try again later"
+        return UnavailableError(f"{what}: {self._host} does not answer: {error}", hint=hint)
 
     def silent(self) -> None:
         """Note that there was no answer."""
+        now = time.monotonic()
         with self._guard:
-            if self._silent_since is None:
-                self._silent_since = time.monotonic()
+            self._silence = (self._silence[0] if self._silence else now, now)
 
     def _refuse_silent(self, what: str) -> None:
-        since = self._silent_since
-        if since is not None and time.monotonic() - since > self.limit_s:
+        now = time.monotonic()
+        with self._guard:
+            first, last = self._silence or (now, now)
+            if now - last > self.limit_s:  # nobody asked meanwhile: that is no silence of the registry's
+                self._silence = None
+                return
+        if now - first > self.limit_s:
             raise UnavailableError(
-                f"{what}: {self._host} has answered nothing for {time.monotonic() - since:.0f} s",
-                hint="try again later",
+                f"{what}: {self._host} has answered nothing for {now - first:.0f} s", hint="try again later"
             )
 
 
@@ -88,10 +95,14 @@ _TOO_MANY = 429
 
 
 class Try:
-    """One try: a context that keeps back what goes wrong, unless it is the last or its time is over."""
+    """One try: a context that keeps back what goes wrong, unless it is the last or its time is over.
 
-    def __init__(self, *, patience: Patience, what: str, end: float, last: bool) -> None:
+    It is over at ``end`` (of the monotonic clock); ``length`` bytes are to be sent or received.
+    """
+
+    def __init__(self, *, patience: Patience, what: str, end: float, last: bool, length: int) -> None:
         self.end = end
+        self.length = length
         self._patience = patience
         self._what = what
         self._last = last
@@ -105,22 +116,25 @@ class Try:
             self._patience.answered()
             return False
         if not isinstance(error, (UnansweredError, LaterError)):
+            if isinstance(error, RegistryError) and not isinstance(error, UnavailableError):
+                self._patience.answered()
             return False
         if isinstance(error, UnansweredError):
             self._patience.silent()
         else:
+            self._patience.answered()
             self._wait_s = error.wait_s
         left = self.end - time.monotonic()
-        if self._last or left <= 0 or (self._wait_s is not None and self._wait_s > left):
+        is_final = isinstance(error, UnansweredError) and error.is_final
+        if self._last or is_final or left <= 0 or (self._wait_s is not None and self._wait_s > left):
             raise self._patience.failed(self._what, error) from error
         return True
 
     def wait(self, usual_s: float) -> float:
-        """Say how long to wait before the next try: what was asked for, else somewhat around the usual."""
+        """Say how long to wait before the next try: somewhat around the usual, and no less than was asked for."""
         left = max(0.0, self.end - time.monotonic())
-        if self._wait_s is not None:
-            return min(self._wait_s, left)
-        return min(usual_s * random.uniform(0.75, 1.25), _LONGEST_S, left)  # noqa: S311  # spreads clients, no secret
+        usual_s = min(usual_s * random.uniform(0.75, 1.25), _LONGEST_S)  # noqa: S311  # spreads clients, no secret
+        return min(max(usual_s, self._wait_s or 0.0), left)
 
 
 def retry_after(text: str | None, now: float) -> float | None:
@@ -132,6 +146,8 @@ def retry_after(text: str | None, now: float) -> float | None:
     if text.isascii() and text.isdecimal():
         return float(text) if len(text) <= _MAX_DIGITS else float(10**_MAX_DIGITS)
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+        moment = parsedate_to_datetime(text)
+        # A date of HTTP is one of Greenwich, also where it does not say so.
+        return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
