@@ -122,10 +122,5 @@ def _relation(ours: Commit | None, theirs: Commit | None, answer: Answer) -> Rel
     return Relation.DIVERGED
 
 
-def superseded(ours: Commit | None, theirs: Commit | None) -> str:
-    """Say in one line that somebody newer was here."""
-    return f"superseded: commit {_short(ours)} is older than {_short(theirs)}, which was applied here; nothing was done"
-
-
 def _short(commit: Commit | None) -> str:
     return commit.short if commit is not None else "none"

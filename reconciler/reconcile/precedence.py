@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reconciler.errors import CorruptError, NotFoundError
-from reconciler.plan.ancestry import Judgement, Verdict, superseded
+from reconciler.plan.ancestry import Judgement, Verdict
 from reconciler.plan.change import Action, Change, Plan, Reason, Step
 from reconciler.plan.observed import Present
 from reconciler.ports import Registry
@@ -38,7 +38,7 @@ def judge_step(watch: Watch, step: Step, manager: str) -> Judgement:
 def stood_back(step: Step, judgement: Judgement, digest: Digest | None) -> Outcome:
     """Say that a step was left to somebody newer; ``digest`` is what is registered now."""
     version = step.observation.record.facts.version if isinstance(step.observation, Present) else None
-    note = superseded(judgement.ours, judgement.theirs)
+    note = judgement.superseded(step.name)
     return Outcome(
         name=step.name,
         action=step.action,

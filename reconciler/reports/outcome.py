@@ -17,7 +17,14 @@ from reconciler.values.canonical import Json
 from reconciler.values.digest import Digest
 
 FORMAT_VERSION = 1
-_COLOURS = {"applied": "green", "adopted": "cyan", "unchanged": "dim", "blocked": "magenta", "failed": "red"}
+_COLOURS = {
+    "applied": "green",
+    "adopted": "cyan",
+    "unchanged": "dim",
+    "superseded": "yellow",
+    "blocked": "magenta",
+    "failed": "red",
+}
 _QUIET = "unchanged"
 
 
