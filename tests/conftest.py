@@ -6,10 +6,12 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import services
 
 REQUIRE = "RECONCILER_REQUIRE_INTEGRATION"
 _cases: Counter[str] = Counter()
@@ -111,6 +113,41 @@ class Required:
 def required() -> Required:
     """Tools that are there, or a skip that CI turns into a failure."""
     return Required()
+
+
+@pytest.fixture(scope="session")
+def reference_registry(required: Required) -> Iterator[services.RegistryService]:
+    """Debian's docker-registry, over plain HTTP."""
+    with services.reference_registry(required) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def reference_registry_tls(required: Required) -> Iterator[services.RegistryService]:
+    """The same with TLS, by a certificate of its own."""
+    with services.reference_registry(required, tls=True) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def reference_registry_login(required: Required) -> Iterator[services.RegistryService]:
+    """The same with TLS, and htpasswd."""
+    with services.reference_registry(required, tls=True, login=True) as service:
+        yield service
+
+
+@pytest.fixture(params=["reference_registry", "reference_registry_tls", "reference_registry_login"])
+def any_reference_registry(request: pytest.FixtureRequest) -> services.RegistryService:
+    """Each of the three, one after the other."""
+    service: services.RegistryService = request.getfixturevalue(request.param)
+    return service
+
+
+@pytest.fixture(scope="session")
+def docker_engine(required: Required) -> Iterator[services.EngineService]:
+    """A real Docker Engine with nothing in it but what tests of this session put there."""
+    with services.docker_engine(required) as service:
+        yield service
 
 
 @pytest.fixture(autouse=True)
