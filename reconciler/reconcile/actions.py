@@ -16,6 +16,7 @@ from reconciler.plan.observed import Present
 from reconciler.ports import Builder, Progress, Stage, Task
 from reconciler.reconcile.images import copy_image, find_artifact, push_image
 from reconciler.reconcile.means import Means
+from reconciler.reconcile.observe import Depth, observe
 from reconciler.reconcile.publish import (
     Artifact,
     Draft,
@@ -167,9 +168,24 @@ def _register(work: Work, draft: Draft) -> Published:
             mend_tags(registry, present.record)
         return publish(registry, draft, expected=work.before, check=work.check)
     heal(registry, present.record, draft)
+    _require_mended(work, present)
     if _is_stated(work, present) and not present.recovered:
         return Published(record=present.record, digest=present.digest)
     return publish_metadata(registry, _stated(work, present), expected=work.before, check=work.check)
+
+
+def _require_mended(work: Work, present: Present) -> None:
+    """Look again: a remote registry keeps what it has under a digest, also where that was damaged."""
+    registry, name = work.means.registry, work.step.name
+    if not registry.remote or not present.tampered:
+        return
+    again = observe(registry, name, depth=Depth.MANIFESTS)
+    left = sorted({*again.tampered} - {*again.moved}) if isinstance(again, Present) else []
+    if left:
+        raise CorruptError(
+            f"{name}: {registry.address} keeps damaged content, and takes none in its place: {', '.join(left)}",
+            hint=f"`reconciler doctor {name}` names what has to be removed from the registry's storage",
+        )
 
 
 def _says_the_same(present: Present, draft: Draft) -> bool:
