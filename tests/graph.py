@@ -18,7 +18,9 @@ class Graph:
     A clone that lacks some is shallow: it can't tell that one commit does not come before another.
     """
 
-    def __init__(self, parents: Mapping[str, str | Sequence[str]], lacking: Sequence[str] = (), gives: bool = True) -> None:  # noqa: FBT001, FBT002  # a fact of the world
+    def __init__(
+        self, parents: Mapping[str, str | Sequence[str]], lacking: Sequence[str] = (), *, gives: bool = True
+    ) -> None:
         self.parents = {commit(name): [commit(one) for one in parents[name]] for name in parents}
         self.lacking = {commit(name) for name in lacking}
         self.gives = gives

@@ -147,6 +147,14 @@ def outcomes() -> tuple[Outcome, ...]:
     )
     return (
         Outcome(name="broken", action=Action.REBUILD, status=Status.FAILED, error=error),
+        Outcome(
+            name="late",
+            action=Action.REBUILD,
+            status=Status.SUPERSEDED,
+            version=4,
+            digest=digest("late"),
+            notes=("superseded: commit 111111111111 comes before 222222222222, which was applied to late",),
+        ),
         Outcome(name="same", action=Action.UNCHANGED, status=Status.UNCHANGED, digest=digest("same")),
         Outcome(
             name="training",

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter as Counts
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pytest
@@ -18,27 +18,30 @@ import pytest
 from reconciler.errors import ConflictError, DeniedError, GuardError, RegistryError
 from reconciler.manifest.desired import Desired
 from reconciler.oci.descriptor import Blob, Content, Descriptor
-from reconciler.plan.change import Action, Plan, Policy
-from reconciler.plan.observed import Present
-from reconciler.plan.planner import plan
+from reconciler.plan.change import Plan, Policy
+from reconciler.plan.observed import Absent, Present
 from reconciler.ports import Registry
 from reconciler.reconcile.apply import apply
-from reconciler.reconcile.ledger import REPOSITORY, read_state, state_tag
+from reconciler.reconcile.ledger import REPOSITORY, read_state
 from reconciler.reconcile.observe import Depth, observe
 from reconciler.reconcile.outcome import Outcome, Status, exit_code
 from reconciler.reconcile.publish import side_tags
 from reconciler.reconcile.tagged import read_record
 from reconciler.reconcile.tags import version_tag, versions
+from reconciler.record import to_index
 from reconciler.registries.memory import MemoryRegistry
+from reconciler.values.commit import Revision
 from reconciler.values.digest import Digest
 from tests.graph import Graph, commit
-from tests.world import ARM, LINUX, MANAGER, Factory, Index, Killed, Mortal, World, revision, wanted
+from tests.world import ARM, LINUX, MANAGER, Killed, Mortal, World, wanted
 
 Counter = Callable[[str, int], None]
 FULL = os.environ.get("RECONCILER_CASES") == "full"
+STRIDE = 1 if FULL else 3
 
 # A line of four commits, and one that leaves it after the second.
-GRAPH = Graph({"1": "", "2": "1", "3": "2", "4": "3", "x": "2"})
+LINE = {"1": "", "2": "1", "3": "2", "4": "3", "x": "2"}
+GRAPH = Graph(LINE)
 
 
 class Open(Mortal):
@@ -214,7 +217,7 @@ def races(first: str, older: list[Desired], second: str, newer: list[Desired], *
         if not done:
             return
         yield Race(registry=registry, world=world, first=outcomes, second=done[0], moved=racing.moved)
-        moment += 1
+        moment += STRIDE
 
 
 def _run(done: list[tuple[Outcome, ...]], one: Clone, desired: list[Desired], names: tuple[str, ...]) -> None:
@@ -271,3 +274,377 @@ def test_the_same_commit_from_two_clones_is_one_result(what: str, count_cases: C
             assert _numbers(race.registry, one.name)[0] <= 2, "one version, not two"
         check_settled(race.registry, "2", desired, race.world)
         count_cases("F3", 1)
+
+
+# -- what may be written ----------------------------------------------------------------------------------------
+
+
+def refused(one: Clone, desired: Sequence[Desired], *names: str) -> str:
+    """Let an apply be refused; nothing is written."""
+    before = one.registry.writes if isinstance(one.registry, Open) else 0
+    with pytest.raises(GuardError) as caught:
+        one.run(desired, *names)
+    assert isinstance(one.registry, Open)
+    assert one.registry.writes == before
+    return str(caught.value)
+
+
+EDITED = [wanted("alpha", ["two"]), BASE[1]]
+
+
+@pytest.mark.threat("F6")
+def test_an_older_commit_after_a_newer_one_that_had_nothing_to_write_is_superseded() -> None:
+    registry, world = started()
+    clone(Open(registry), "3", world).run(BASE)
+    late = Open(registry)
+    outcomes = clone(late, "2", world).run(EDITED)
+    assert late.writes == 0
+    assert {one.name: one.status for one in outcomes} == {"alpha": Status.SUPERSEDED, "beta": Status.UNCHANGED}
+    assert (exit_code(outcomes), exit_code(outcomes, named=True)) == (0, 6)
+    assert "superseded" in outcomes[0].notes[0]
+    check_whole(registry, BASE)
+
+
+@pytest.mark.threat("F6")
+@pytest.mark.parametrize(("at", "theirs"), [("x", "3"), ("3", "x")])
+def test_diverged_commits_are_refused_with_both_named_and_taking_over_goes_on(at: str, theirs: str) -> None:
+    registry, world = started()
+    clone(Open(registry), theirs, world).run(BASE)
+    said = refused(clone(Open(registry), at, world), EDITED)
+    assert commit(at)[:12] in said
+    assert commit(theirs)[:12] in said
+    assert "--take-over" in said
+    refused(clone(Open(registry), at, world), EDITED, "alpha")
+    clone(Open(registry), at, world).run(EDITED, take_over=True)
+    check_whole(registry, EDITED)
+    check_recorded(registry, at, EDITED)
+    record, _ = read_record(registry, "alpha", "current")
+    assert record.facts.taken_over
+    check_settled(registry, at, EDITED, world)
+
+
+@pytest.mark.threat("F6")
+def test_who_took_over_once_need_not_again_for_what_was_unchanged_then() -> None:
+    rewritten = Graph({"1": "", "2": "1", "n": "", "m": "n"})
+    registry, world = started()
+    clone(Open(registry), "2", world).run(EDITED)
+    first = Clone(Open(registry), world.index, world.factory, at="n", graph=rewritten)
+    assert "--take-over" in refused(first, EDITED)
+    first.run(EDITED, take_over=True)
+    later = [wanted("alpha", ["three"]), wanted("beta", ["three"])]
+    outcomes = Clone(Open(registry), world.index, world.factory, at="m", graph=rewritten).run(later)
+    assert statuses(outcomes) == {Status.APPLIED}
+    check_whole(registry, later)
+
+
+@pytest.mark.threat("F6")
+@pytest.mark.parametrize("gives", [True, False])
+def test_a_shallow_clone_deepens_itself_once_and_is_refused_where_that_does_not_help(*, gives: bool) -> None:
+    registry, world = started()
+    clone(Open(registry), "2", world).run(EDITED)
+    shallow = Graph(LINE, lacking=["1", "2"], gives=gives)
+    one = Clone(Open(registry), world.index, world.factory, at="3", graph=shallow)
+    if gives:
+        assert statuses(one.run(BASE)) == {Status.APPLIED, Status.UNCHANGED}
+        check_whole(registry, BASE)
+    else:
+        assert "git fetch --unshallow" in refused(one, BASE)
+    assert shallow.deepened == 1
+
+
+@pytest.mark.threat("F6")
+def test_an_older_clone_that_lacks_the_newer_commit_is_never_told_that_nothing_changed() -> None:
+    registry, world = started()
+    clone(Open(registry), "3", world).run(EDITED)
+    late = Clone(Open(registry), world.index, world.factory, at="2", graph=Graph(LINE, lacking=["3", "4"], gives=False))
+    assert commit("3")[:12] in refused(late, EDITED)
+    late.graph = Graph(LINE, lacking=["3", "4"])
+    assert Status.SUPERSEDED in statuses(late.run(BASE))
+
+
+def test_outside_git_a_state_that_has_a_commit_is_refused_unless_it_is_taken_over() -> None:
+    registry, world = started()
+    one = clone(Open(registry), "1", world)
+    policy = one.policy()
+    planned = replace(one.plan(EDITED, policy), revision=Revision())
+    with pytest.raises(GuardError, match="no commit of any git repository"):
+        one.do(planned, policy)
+    one.do(planned, replace(policy, take_over=True))
+    check_whole(registry, EDITED)
+
+
+# -- environments by name ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.threat("F6")
+def test_an_apply_of_names_does_not_make_a_whole_one_of_an_earlier_commit_late() -> None:
+    registry, world = started()
+    newest = [wanted("alpha", ["three"]), wanted("beta", ["three"])]
+    clone(Open(registry), "3", world).run(newest, "alpha")
+    state = read_state(registry, MANAGER)
+    assert (state.began, state.finished) == (commit("1"), commit("1"))
+    between = [wanted("alpha", ["two"]), wanted("beta", ["two"])]
+    outcomes = clone(Open(registry), "2", world).run(between)
+    assert {one.name: one.status for one in outcomes} == {"alpha": Status.SUPERSEDED, "beta": Status.APPLIED}
+    check_whole(registry, [newest[0], between[1]])
+    clone(Open(registry), "3", world).run(newest)
+    check_whole(registry, newest)
+    check_recorded(registry, "3", newest)
+
+
+@pytest.mark.threat("F6")
+def test_a_record_of_a_commit_that_diverged_is_refused_and_the_others_are_applied() -> None:
+    registry, world = started()
+    clone(Open(registry), "x", world).run([wanted("alpha", ["x"]), BASE[1]], "alpha")
+    desired = [wanted("alpha", ["three"]), wanted("beta", ["three"])]
+    outcomes = clone(Open(registry), "3", world).run(desired)
+    assert {one.name: one.status for one in outcomes} == {"alpha": Status.FAILED, "beta": Status.APPLIED}
+    assert exit_code(outcomes) == 4
+    (error,) = [one.error for one in outcomes if one.error is not None]
+    assert isinstance(error, GuardError)
+    assert "alpha v2" in str(error)
+
+
+def test_a_dirty_tree_leaves_the_commits_of_the_state_as_they_are() -> None:
+    registry, world = started()
+    one = clone(Open(registry), "3", world)
+    planned = one.plan(EDITED, one.policy(), commit=commit("3"))
+    one.do(replace(planned, revision=replace(planned.revision, dirty=True)), one.policy())
+    assert read_state(registry, MANAGER).began == commit("1")
+    check_whole(registry, EDITED)
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_names_and_the_whole_at_once_lose_nothing(count_cases: Counter, *, newer: bool) -> None:
+    whole, named = [wanted("alpha", ["one"]), wanted("beta", ["one"])], [wanted("alpha", ["two"]), BASE[1]]
+    for race in races("2", whole, "3" if newer else "2", named if newer else whole, "alpha"):
+        assert statuses(race.first) <= WELL
+        assert statuses(race.second) <= WELL
+        check_whole(race.registry, [named[0], whole[1]] if newer else whole)
+        count_cases("F3", 1)
+
+
+# -- many at once -----------------------------------------------------------------------------------------------
+
+
+def test_appliers_of_different_environments_lose_no_record(count_cases: Counter) -> None:
+    groups = [[wanted(f"env-{group}-{number}", ["one"]) for number in range(25)] for group in range(8)]
+    every = [one for group in groups for one in group]
+    for _ in range(50 if FULL else 1):
+        registry, world = MemoryRegistry(remote=True), World(MemoryRegistry())
+
+        def work(group: list[Desired], registry: Registry = registry, world: World = world) -> tuple[Outcome, ...]:
+            return clone(Open(registry), "2", world).run(group, *(one.name for one in group))
+
+        with ThreadPoolExecutor(8) as pool:
+            for outcomes in pool.map(work, groups):
+                assert statuses(outcomes) == {Status.APPLIED}
+        assert len(world.factory.built) == 8 * 25
+        check_whole(registry, every)
+        clone(Open(registry), "2", world).run(every)
+        check_recorded(registry, "2", every)
+        count_cases("F4", 8 * 25)
+
+
+@pytest.mark.parametrize("appliers", [2, 4, 8])
+def test_appliers_of_the_same_environment_end_with_one_version(count_cases: Counter, appliers: int) -> None:
+    for _ in range(67 if FULL else 4):
+        registry, world = started()
+        desired = [wanted("alpha", ["new"]), BASE[1]]
+        with ThreadPoolExecutor(appliers) as pool:
+            running = [pool.submit(clone(Open(registry), "2", world).run, desired) for _ in range(appliers)]
+            outcomes = [one.result() for one in running]
+        assert {status for one in outcomes for status in statuses(one)} <= DONE | {Status.ADOPTED}
+        assert _numbers(registry, "alpha") == (2, 1)
+        check_whole(registry, desired)
+        check_settled(registry, "2", desired, world)
+        count_cases("F3", 1)
+
+
+# -- deaths -----------------------------------------------------------------------------------------------------
+
+
+class Dying(Open):
+    """An open registry whose process dies at the n-th write."""
+
+    def __init__(self, registry: Registry, *, dies_at: int, after: bool) -> None:
+        super().__init__(registry)
+        self.dies_at, self.after = dies_at, after
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("what", EDITS)
+def test_after_a_death_at_any_write_one_more_apply_converges(what: str, count_cases: Counter, *, after: bool) -> None:
+    _, desired = EDITS[what]
+    reference, world = started()
+    clone(Open(reference), "2", world).run(desired)
+    write = 0
+    while True:
+        registry, world = started()
+        mortal = Dying(registry, dies_at=write, after=after)
+        try:
+            clone(mortal, "2", world).run(desired)
+        except Killed:
+            check_readable(registry, desired)
+            clone(Open(registry), "2", world).run(desired)
+            check_whole(registry, desired)
+            check_recorded(registry, "2", desired)
+            for one in desired:
+                assert registry.resolve(one.name, "current") == reference.resolve(one.name, "current"), write
+            check_settled(registry, "2", desired, world)
+            count_cases("F1", 1)
+            write += 1
+            continue
+        break
+    assert write >= (1 if desired == BASE else 3)
+
+
+def check_readable(registry: Registry, desired: Sequence[Desired]) -> None:
+    """Nothing points at what is only partly there."""
+    for one in desired:
+        found = observe(registry, one.name, depth=Depth.BLOBS)
+        if isinstance(found, Present):
+            assert (found.missing, found.tampered) == ((), ())
+        else:
+            assert isinstance(found, Absent)
+
+
+# -- tags that can't be moved -----------------------------------------------------------------------------------
+
+
+class Immutable(Open):
+    """A registry that lets no tag move but some; it refuses the same content too."""
+
+    def __init__(self, registry: Registry, error: type[RegistryError], *, movable: Callable[[str], bool]) -> None:
+        super().__init__(registry)
+        self.error = error
+        self.movable = movable
+
+    def push(self, repository: str, content: Content, *, tags: Sequence[str] = ()) -> None:
+        for tag in tags:
+            if not self.movable(tag) and self.inner.resolve(repository, tag) is not None:
+                raise self.error(f"tag {tag} is immutable")
+        super().push(repository, content, tags=tags)
+
+
+def moves(tag: str) -> bool:
+    return tag == "current" or tag.startswith("m-")
+
+
+@pytest.mark.parametrize("error", [RegistryError, DeniedError])
+@pytest.mark.parametrize("what", EDITS)
+def test_tags_that_are_written_once_may_be_immutable(what: str, error: type[RegistryError]) -> None:
+    older, newer = EDITS[what]
+    registry, world = started()
+    for at, desired in (("2", older), ("3", newer), ("4", older)):
+        one = clone(Immutable(registry, error, movable=moves), at, world)
+        assert statuses(one.run(desired)) <= DONE
+        check_whole(registry, [one for one in desired if one in older or one in newer])
+
+
+@pytest.mark.parametrize("error", [RegistryError, DeniedError])
+def test_two_clones_that_write_immutable_tags_both_succeed(error: type[RegistryError]) -> None:
+    moment = 0
+    while True:
+        registry, world = started()
+        second: list[tuple[Outcome, ...]] = []
+        racing = Immutable(registry, error, movable=moves)
+        racing.at = moment
+        other = clone(Immutable(registry, error, movable=moves), "2", world)
+        racing.other = partial(_run, second, other, EDITED, ())
+        first = clone(racing, "2", world).run(EDITED)
+        if not second:
+            break
+        assert statuses(first) | statuses(second[0]) <= DONE | {Status.ADOPTED}
+        check_whole(registry, EDITED)
+        moment += 1
+    assert moment > 20
+
+
+@pytest.mark.parametrize(("error", "code"), [(RegistryError, 1), (DeniedError, 77)])
+def test_a_current_that_can_not_be_moved_is_one_line_that_says_which_tag_to_exclude(
+    error: type[RegistryError], code: int
+) -> None:
+    registry, world = started()
+    outcomes = clone(Immutable(registry, error, movable=lambda tag: tag.startswith("m-")), "2", world).run(EDITED)
+    (failure,) = [one.error for one in outcomes if one.error is not None]
+    assert failure.exit_code == code
+    assert "does not let the tag `current` of alpha move" in str(failure)
+    assert "exclude `current` from that rule" in str(failure)
+    with pytest.raises(RegistryError, match="exclude `m-"):
+        clone(Immutable(registry, error, movable=lambda tag: tag == "current"), "2", world).run(EDITED)
+
+
+# -- others and hands -------------------------------------------------------------------------------------------
+
+
+def test_what_another_manager_registered_beside_ours_is_left_alone() -> None:
+    registry, world = started()
+    theirs = Clone(Open(registry), world.index, world.factory, at="1")
+    other = Policy(manager="other#environments")
+    foreign = [wanted("theirs"), wanted("shared")]
+    theirs.do(replace(theirs.plan(foreign, other, commit=commit("1")), manager=other.manager), other)
+    before = {name: registry.resolve(name, "current") for name in ("theirs", "shared")}
+    outcomes = clone(Open(registry), "2", world).run([*BASE, wanted("shared", ["ours"])])
+    assert {one.name: one.status for one in outcomes if one.status is not Status.UNCHANGED} == {
+        "shared": Status.BLOCKED
+    }
+    assert {name: registry.resolve(name, "current") for name in before} == before
+    assert set(read_state(registry, MANAGER).records) == {"alpha", "beta"}
+
+
+def test_two_branches_in_two_registries_know_nothing_of_one_another() -> None:
+    main, release = MemoryRegistry(remote=True), MemoryRegistry(remote=True)
+    for registry, at, desired in ((main, "3", EDITED), (release, "x", BASE), (main, "4", BASE), (release, "x", EDITED)):
+        assert statuses(clone(Open(registry), at).run(desired)) <= DONE
+        check_whole(registry, desired)
+
+
+@pytest.mark.threat("F13")
+def test_a_current_that_was_deleted_comes_back_without_a_build() -> None:
+    registry, world = started()
+    before = registry.resolve("alpha", "current")
+    registry.delete("alpha", "current")
+    world.factory.built.clear()
+    clone(Open(registry), "1", world).run(BASE)
+    assert world.factory.built == []
+    assert registry.resolve("alpha", "current") == before
+    check_whole(registry, BASE)
+
+
+@pytest.mark.threat("F13")
+def test_a_cleanup_of_what_has_no_tag_takes_nothing_that_is_needed() -> None:
+    registry, world = started()
+    clone(Open(registry), "2", world).run(EDITED)
+    clone(Open(registry), "3", world).run([wanted("alpha", ["two"], description="words"), BASE[1]])
+    for name, blobs in registry.blobs.items():
+        tagged = {one.digest for one in registry.tagged[name].values()}
+        for digest in [one for one, data in blobs.items() if b'"schemaVersion"' in data and one not in tagged]:
+            del blobs[digest]
+    registry.delete("alpha", "current")
+    world.factory.built.clear()
+    clone(Open(registry), "3", world).run(EDITED)
+    assert world.factory.built == []
+    check_whole(registry, EDITED)
+
+
+@pytest.mark.threat("F3")
+def test_who_loses_again_and_again_gives_up_with_a_conflict() -> None:
+    registry, world = started()
+
+    class Busy(Open):
+        """A registry in which somebody always comes first with another record of the same commit."""
+
+        def resolve(self, repository: str, reference: str | Digest) -> Digest | None:
+            if repository == "alpha" and reference == "current":
+                record, _ = read_record(registry, "alpha", "v1")
+                self.requests += 1
+                metadata = replace(record.facts.metadata, description=f"{self.requests}")
+                content = to_index(replace(record, facts=replace(record.facts, metadata=metadata)))
+                registry.push("alpha", content, tags=("current",))
+            return super().resolve(repository, reference)
+
+    outcomes = clone(Busy(registry), "2", world).run(EDITED)
+    (failure,) = [one.error for one in outcomes if one.error is not None]
+    assert isinstance(failure, ConflictError)
+    assert exit_code([one for one in outcomes if one.error is not None]) == 8

@@ -89,7 +89,7 @@ def test_a_shared_registry_takes_no_dirty_tree(
     if passes:
         refuse(one, POLICY, remote=remote, allow_dirty=allowed)
     else:
-        assert "commit first" in refused(one, remote=remote, allow_dirty=allowed)
+        assert "--allow-dirty" in refused(one, remote=remote, allow_dirty=allowed)
 
 
 # -- order ------------------------------------------------------------------------------------------------------
