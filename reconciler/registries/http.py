@@ -33,6 +33,7 @@ MAX_MANIFEST = 4 << 20
 _OK, _CREATED, _ACCEPTED, _PARTIAL, _NOT_FOUND = 200, 201, 202, 206, 404
 _BAD = 400
 _DELETING = "its administrator can allow it, or delete it there"
+_NOT_SHOWN = "the registry is slow to show what it was given, or is being cleaned up; run again"
 _EMPTY = Content(media_type=media.CONFIG, data=b"{}")
 _ACCEPT = {"Accept": ", ".join(sorted(media.INDEXES | media.MANIFESTS))}
 _WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0)
@@ -293,7 +294,12 @@ class HttpRegistry:
                 if not known:
                     raise
             self._sleep(wait_s)
-        return look()
+        try:
+            return look()
+        except NotFoundError as error:
+            if not known:
+                raise
+            raise NotFoundError(f"{error.message}, though this run wrote it", hint=_NOT_SHOWN) from error
 
     def name_of(self, repository: str) -> str:
         """Give a repository's whole name in the registry."""
