@@ -152,20 +152,20 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_body(response, fault, is_chunked=is_chunked)
 
     def _send_body(self, response: Response, fault: Fault, *, is_chunked: bool) -> None:
-        half = len(response.body) // 2
-        for piece in _pieces(response.body[:half], fault):
+        body, half = memoryview(response.body), len(response.body) // 2
+        for piece in _pieces(body[:half], fault):
             self._write(piece, fault, is_chunked=is_chunked)
         self._reach(Point.MIDDLE, fault)
-        for piece in _pieces(response.body[half:], fault):
+        for piece in _pieces(body[half:], fault):
             self._write(piece, fault, is_chunked=is_chunked)
-        for piece in response.tail:
+        for more in response.tail:
             if self.registry.stopped.is_set():
                 raise ResetConnectionError
-            self._write(piece, fault, is_chunked=is_chunked)
+            self._write(more, fault, is_chunked=is_chunked)
         if is_chunked:
             self.wfile.write(b"0\r\n\r\n")
 
-    def _write(self, piece: bytes, fault: Fault, *, is_chunked: bool) -> None:
+    def _write(self, piece: bytes | memoryview, fault: Fault, *, is_chunked: bool) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if is_chunked else piece)
         if fault.pause_s and self.registry.stopped.wait(fault.pause_s):
             raise ResetConnectionError
@@ -177,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         os.close(self.connection.detach())
 
 
-def _pieces(body: bytes, fault: Fault) -> Iterable[bytes]:
+def _pieces(body: memoryview, fault: Fault) -> Iterable[bytes | memoryview]:
     size = fault.piece_bytes or _PIECE
     return (body[start : start + size] for start in range(0, len(body), size))
 
