@@ -12,7 +12,8 @@ import click
 from reconciler.cli import options
 from reconciler.cli.exit import CHANGES, DRIFT
 from reconciler.cli.planning import Derived, Wishes, compare, derive
-from reconciler.cli.wiring import Workspace, open_workspace, select
+from reconciler.cli.selection import select
+from reconciler.cli.wiring import Workspace, open_workspace
 from reconciler.errors import GuardError, ReconcilerError, SourceError, UnavailableError, UsageError
 from reconciler.plan.change import Plan
 from reconciler.plan.document import MAX_BYTES, SavedPlan, narrow, parse_document, to_document

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import click
 
-from reconciler.cli.wiring import Workspace, close
+from reconciler.cli.selection import close
+from reconciler.cli.wiring import Workspace
 from reconciler.errors import UsageError
 from reconciler.plan.change import Plan, Policy
 from reconciler.plan.drift import DriftReport, drift
