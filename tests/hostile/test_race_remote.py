@@ -428,7 +428,7 @@ def test_names_and_the_whole_at_once_lose_nothing(count_cases: Counter, *, newer
 
 
 def test_appliers_of_different_environments_lose_no_record(count_cases: Counter) -> None:
-    groups = [[wanted(f"env-{group}-{number}", ["one"]) for number in range(25)] for group in range(8)]
+    groups = [[wanted(f"env-{group}-{number}", [f"package-{group}-{number}"]) for number in range(25)] for group in range(8)]
     every = [one for group in groups for one in group]
     for _ in range(50 if FULL else 1):
         registry, world = MemoryRegistry(remote=True), World(MemoryRegistry())
