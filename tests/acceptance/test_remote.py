@@ -295,7 +295,7 @@ def test_a_saved_plan_is_applied_once(world: World) -> None:
     clone("apply", "../plan.json")
     written = len(world.server.writes)
     clone("apply", "../plan.json")
-    assert len(world.server.writes) - written <= 4  # noqa: PLR2004  # at most the state: that all of the commit is done
+    assert len(world.server.writes) - written <= 4  # at most the state: that all of the commit is done
 
 
 def test_a_pull_request_plans_without_writing_a_byte(world: World) -> None:
