@@ -53,10 +53,40 @@ def test_no_workflow_runs_with_the_rights_of_the_base_for_a_pull_request(workflo
 
 @each
 @pytest.mark.threat("T14")
-def test_a_job_reads_the_repository_and_nothing_else(workflow: Path) -> None:
+def test_a_job_reads_the_repository_and_apply_alone_writes_packages(workflow: Path) -> None:
+    packages = {"apply": {"packages": "write"}, "plan": {"packages": "read"}, "drift": {"packages": "read"}}
     assert read_workflow(workflow)["permissions"] == {}
-    assert read_job(workflow)["permissions"] == {"contents": "read"}
-    assert "secrets." not in workflow.read_text()
+    assert read_job(workflow)["permissions"] == {"contents": "read", **packages.get(workflow.stem, {})}
+
+
+@each
+@pytest.mark.threat("T14")
+def test_a_secret_is_seen_by_the_step_that_signs_in_and_by_no_other(workflow: Path) -> None:
+    text = workflow.read_text()
+    steps = read_job(workflow)["steps"]
+    values = [(step["name"], str(value)) for step in steps for value in step.get("env", {}).values()]
+    named = [(step, value) for step, value in values if "secrets." in value or "github.token" in value]
+    assert text.count("secrets.") + text.count("github.token") == len(named)
+    allowed = {
+        ("Sign in to the registry", "${{ secrets.RECONCILER_REGISTRY_PASSWORD }}"),
+        ("Sign in to the registry", "${{ github.token }}"),
+        ("Plan", "${{ secrets.RECONCILER_REGISTRY_PASSWORD != '' }}"),
+    }
+    assert set(named) <= allowed
+
+
+@pytest.mark.threat("T14")
+def test_what_a_pull_request_brings_is_installed_before_anybody_signs_in() -> None:
+    for path in WORKFLOWS:
+        names = [step["name"] for step in read_job(path)["steps"]]
+        assert "Sign in to the registry" not in names[: names.index("Install")] if "Install" in names else True
+
+
+def test_the_three_workflows_sign_in_alike() -> None:
+    texts = [path.read_text() for path in WORKFLOWS if path.stem != "ci"]
+    starts = [text.index("      # The password leaves this step") for text in texts]
+    steps = {text[start : text.index("\n\n", start)] for text, start in zip(texts, starts, strict=True)}
+    assert len(steps) == 1
 
 
 @each

@@ -42,6 +42,12 @@ class Event:
     head_ref: str = ""
     base_ref: str = ""
 
+    @property
+    def is_of_a_fork(self) -> bool:
+        """Whether it is a pull request from a fork: GitHub then keeps the variables and secrets to itself."""
+        head = self.payload.get("pull_request", {}).get("head", {})
+        return head.get("repo", {}).get("fork") is True
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepResult:
@@ -80,7 +86,8 @@ class JobResult:
 class Forge:
     """What outlives a job: the bare remote, the caches (by scope), and where the interpreter is.
 
-    ``done_before`` names steps whose work is on every machine already; they are passed over.
+    ``done_before`` names steps whose work is on every machine already; they are passed over. ``variables`` and
+    ``secrets`` are the repository's, ``machine`` what a runner of one's own has in its environment.
     """
 
     remote: Path
@@ -88,6 +95,10 @@ class Forge:
     python: Path
     done_before: frozenset[str] = frozenset()
     runs: list[Path] = field(default_factory=list)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    machine: Mapping[str, str] = field(default_factory=dict)
+    token: str = "token-of-the-job"  # noqa: S105  # of no forge
 
     def run(self, workflow: Path, event: Event, folder: Path) -> JobResult:
         """Run the only job of a workflow on a new machine, which is ``folder``."""
@@ -136,6 +147,7 @@ class _Job:
             (self.folder / name).mkdir(parents=True)
         (self.folder / "event.json").write_text(json.dumps(self.event.payload))
         (self.folder / "summary").touch()
+        self.env |= {name: self.scope.interpolate(str(value)) for name, value in job.get("env", {}).items()}
         results = tuple(self.step(step, index) for index, step in enumerate(job["steps"]))
         return JobResult(steps=results, summary=(self.folder / "summary").read_text(), folder=self.folder)
 
@@ -188,6 +200,7 @@ class _Job:
         inherited = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
         return {
             **inherited,
+            **self.forge.machine,
             **self.env,
             "PATH": os.pathsep.join([*self.path, "/usr/local/bin", "/usr/bin", "/bin"]),
             "HOME": str(self.folder / "home"),
@@ -216,6 +229,8 @@ class _Job:
             "event_name": self.event.name,
             "event": self.event.payload,
             "ref": self.event.ref,
+            "actor": "somebody",
+            "token": self.forge.token,
             "head_ref": self.event.head_ref,
             "base_ref": self.event.base_ref,
             "sha": self.event.sha,
@@ -223,7 +238,14 @@ class _Job:
             "run_attempt": "1",
             "workspace": str(self.workspace),
         }
-        contexts: dict[str, Value] = {"github": github, "env": dict(self.env), "steps": dict(self.steps), "vars": {}}
+        kept = self.event.is_of_a_fork
+        contexts: dict[str, Value] = {
+            "github": github,
+            "env": dict(self.env),
+            "steps": dict(self.steps),
+            "vars": {} if kept else dict(self.forge.variables),
+            "secrets": {} if kept else dict(self.forge.secrets),
+        }
         return Scope(contexts=contexts, failed=self.failed)
 
     # -- uses: --------------------------------------------------------------------------------------------------
@@ -246,11 +268,12 @@ class _Job:
             raise UnknownWorkflowError("the checkout keeps its credentials")
         depth = arguments.get("fetch-depth", "1")
         shallow = () if depth == "0" else (f"--depth={depth}",)
+        branches = ("+refs/heads/*:refs/remotes/origin/*",) if depth == "0" else ()
         git = ("git", "-c", "protocol.file.allow=always", "-C", str(self.workspace))
         for command in (
             ("init", "--quiet"),
             ("remote", "add", "origin", self.forge.remote.as_uri()),
-            ("fetch", "--quiet", *shallow, "origin", f"+{self.event.sha}:refs/remotes/pull/merge"),
+            ("fetch", "--quiet", *shallow, "origin", *branches, f"+{self.event.sha}:refs/remotes/pull/merge"),
             ("checkout", "--quiet", "--detach", self.event.sha),
         ):
             subprocess.run([*git, *command], check=True, capture_output=True)
