@@ -107,7 +107,7 @@ def _place(registry: Registry, record: Record) -> tuple[Record, Content]:
     number = record.facts.version + 1
     while True:
         below = next((version for version in taken if version < number), None)
-        parent = registry.resolve(name, tags.version_tag(below)) if below else None
+        parent = _named(registry, name, tags.version_tag(below)) if below else None
         placed = replace(record, facts=replace(record.facts, version=number, parent=parent))
         content = to_index(placed)
         if number in taken:
@@ -117,6 +117,16 @@ def _place(registry: Registry, record: Record) -> tuple[Record, Content]:
         if free:
             return placed, content
         number += 1
+
+
+def _named(registry: Registry, name: str, tag: str) -> Digest | None:
+    """Say which record a tag names, from its content: what is written down is not a registry's word alone."""
+    try:
+        return registry.fetch(name, tag).digest
+    except NotFoundError:
+        return None
+    except CorruptError:
+        return registry.resolve(name, tag)
 
 
 def _is_unclaimed(registry: Registry, record: Record, there: tuple[str, ...]) -> bool:

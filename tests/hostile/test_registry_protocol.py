@@ -18,6 +18,7 @@ from reconciler.reconcile.observe import Depth, observe
 from reconciler.reconcile.outcome import Outcome, Status
 from tests import registry_faults as faults
 from tests.registry_faults import Fault, Point
+from tests.registry_messages import Kind
 from tests.registry_server import RegistryServer, serving_registry
 from tests.registry_store import Store
 from tests.remote import opened
@@ -174,6 +175,15 @@ def test_a_registry_that_fails_from_some_request_on_is_given_up_and_the_next_run
         assert len(site.server.asked) < number + 20 * 5, "tries are bounded"
         settle(site, course, outcomes, number)
         count_cases("F8", 1)
+
+
+def test_what_head_says_is_never_written_down(site: Site, course: Course, count_cases: Counter) -> None:
+    """Which record a tag names goes into the next record, so it is taken from the content."""
+    for kind in (Kind.HEAD_MANIFEST, Kind.HEAD_BLOB):
+        site.reset()
+        site.server.fault = faults.every(faults.wrong_digest(), kind)
+        settle(site, course, site.apply(), 0)
+        count_cases("F10", 1)
 
 
 def settle(site: Site, course: Course, outcomes: object, number: int) -> None:
