@@ -26,6 +26,7 @@ from reconciler.registries.features import NOWHERE, can_delete, can_list_reposit
 from reconciler.registries.paging import pages
 from reconciler.registries.transfer import Download, Upload
 from reconciler.registries.wants import create_hint
+from reconciler.registries.written import Written
 from reconciler.values.digest import Digest
 
 MAX_MANIFEST = 4 << 20
@@ -50,7 +51,7 @@ class HttpRegistry:
         self._sleep = sleep
         self._writers: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._guard = threading.Lock()
-        self._tagged: dict[tuple[str, str], Digest] = {}
+        self._written = Written()
         self._stored: set[tuple[str, Digest]] = set()
         self._pushed: set[str] = set()
         self.address = f"{session.host}/{prefix}" if prefix else session.host
@@ -63,11 +64,10 @@ class HttpRegistry:
         check_repository(repository)
         if isinstance(reference, str):
             check_tag(reference)
-            wanted = self._tagged.get((repository, reference))
             return self._settled(
                 lambda: self._fetch(repository, reference),
-                lambda found: wanted in (None, found.digest),
-                known=wanted is not None,
+                lambda found: self._written.believes(repository, reference, found.digest),
+                known=(repository, reference) in self._written,
             )
         known = (repository, reference) in self._stored
         return self._settled(lambda: self._fetch(repository, reference), lambda _: True, known=known)
@@ -91,8 +91,10 @@ class HttpRegistry:
                 lambda: self._head(repository, reference), lambda found: not known or found is not None
             )
         check_tag(reference)
-        wanted = self._tagged.get((repository, reference))
-        return self._settled(lambda: self._head(repository, reference), lambda found: wanted in (None, found))
+        return self._settled(
+            lambda: self._head(repository, reference),
+            lambda found: self._written.believes(repository, reference, found),
+        )
 
     def _head(self, repository: str, reference: str | Digest) -> Digest | None:
         what = self._shown(repository, reference)
@@ -194,7 +196,7 @@ class HttpRegistry:
         for reference in tags or (str(content.digest),):
             self._put(repository, content, reference)
             if tags:
-                self._tagged[repository, reference] = content.digest
+                self._written.note(repository, reference, content.digest)
         self._stored.add((repository, content.digest))
 
     def _put(self, repository: str, content: Content, reference: str) -> None:
@@ -243,12 +245,9 @@ class HttpRegistry:
         self._forget(repository, reference)
 
     def _forget(self, repository: str, reference: str | Digest) -> None:
-        with self._guard:
-            if isinstance(reference, Digest):
-                self._stored.discard((repository, reference))
-            for key, digest in list(self._tagged.items()):
-                if key == (repository, reference) or (key[0] == repository and digest == reference):
-                    self._tagged.pop(key, None)
+        if isinstance(reference, Digest):
+            self._stored.discard((repository, reference))
+        self._written.forget(repository, reference)
 
     def claim(self, repository: str) -> None:
         """Store a blob of two bytes, so that a repository that was not there is."""
