@@ -17,10 +17,14 @@ import yaml
 from reconciler import errors
 from reconciler.cli.exit import CHANGES, DRIFT
 from reconciler.cli.main import cli
+from reconciler.cli.wiring import OBSERVERS
+from reconciler.clients.registry.retrying import TRIES
+from reconciler.clients.registry.session import Settings
 from reconciler.reconcile.outcome import SOME_FAILED
 from reconciler.reports.environments import FIELDS
 from reconciler.reports.wording import SYMBOLS
 from tests.conftest import Required
+from tests.registry_server import serving_registry
 from tests.repository import PROGRAM, TIMEOUT_S, Repository
 from tests.wheelhouse import write_wheel
 
@@ -29,6 +33,7 @@ TEXT = (ROOT / "README.md").read_text()
 ELISION = "..."
 MODULES = {"scikit-learn": "sklearn"}
 VERSION = "30.0.0"
+SHOWN_REGISTRY = "127.0.0.1:5000"
 
 
 # -- reading the document ---------------------------------------------------------------------------------------
@@ -159,13 +164,20 @@ def repository(tmp_path: Path, required: Required) -> Repository:
     return found
 
 
-def test_every_example_runs_and_prints_what_is_shown(repository: Repository) -> None:
+@pytest.fixture
+def remote() -> Iterator[str]:
+    """A registry on loopback; README's has the port that the reference registry has unless told otherwise."""
+    with serving_registry() as server:
+        yield server.address
+
+
+def test_every_example_runs_and_prints_what_is_shown(repository: Repository, remote: str) -> None:
     code, ran = 0, list(examples())
     for place, example in enumerate(ran):
         if example.command == "echo $?":
             assert example.printed == (str(code),), f"after: {ran[place - 1].command}"
             continue
-        done = shell(repository, example.command)
+        done = shell(repository, example.command.replace(SHOWN_REGISTRY, remote))
         code = done.returncode
         said = f"$ {example.command}\n{done.stdout}{done.stderr}"
         told = place + 1 < len(ran) and ran[place + 1].command == "echo $?"
@@ -309,6 +321,24 @@ def test_the_rows_of_faults_and_threats_are_those_that_the_tests_count() -> None
     listed = [row[0] for row in table("What is tested?", "row", "###")]
     assert set(listed) == counted
     assert listed == sorted(listed, key=lambda row: (row[0], int(row[1:])))
+
+
+def test_the_numbers_of_a_remote_registry_are_those_of_the_code() -> None:
+    waiting = " ".join(section("How long does it wait?", "###").split())
+    assert TRIES == 5
+    assert "asked up to five times" in waiting
+    assert f"at most {Settings().limit_s:.0f} seconds" in waiting
+    assert f"{OBSERVERS} at once" in section("How many requests are made?", "###")
+    (limit,) = [row[1] for row in table("Configuration reference", "variable") if "REGISTRY_LIMIT" in row[0]]
+    assert f"{Settings().limit_s:.0f} without it" in limit
+
+
+def test_the_settings_of_the_workflows_are_those_that_they_read() -> None:
+    read: dict[str, str] = {}
+    for path in (ROOT / ".github/workflows").glob("*.yml"):
+        found = re.findall(r"\b(vars|secrets)\.(\w+)", path.read_text())
+        read |= {name: "variable" if kind == "vars" else "secret" for kind, name in found}
+    assert {row[0].strip("`"): row[1] for row in table("What runs in CI?", "setting")} == read
 
 
 # -- links and places -------------------------------------------------------------------------------------------
