@@ -324,11 +324,13 @@ def test_the_rows_of_faults_and_threats_are_those_that_the_tests_count() -> None
 
 
 def test_the_numbers_of_a_remote_registry_are_those_of_the_code() -> None:
-    waiting = " ".join(section("How long does it wait?", "###").split())
+    waiting, asking = (
+        " ".join(section(title, "###").split()) for title in ("How long does it wait?", "How many requests are made?")
+    )
     assert TRIES == 5
     assert "asked up to five times" in waiting
     assert f"at most {Settings().limit_s:.0f} seconds" in waiting
-    assert f"{OBSERVERS} at once" in section("How many requests are made?", "###")
+    assert f"{OBSERVERS} at once" in asking
     (limit,) = [row[1] for row in table("Configuration reference", "variable") if "REGISTRY_LIMIT" in row[0]]
     assert f"{Settings().limit_s:.0f} without it" in limit
 
