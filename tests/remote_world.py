@@ -5,15 +5,20 @@ Environments are interpreters that somebody else manages: nothing is solved or i
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.registry_server import RegistryServer
+from tests.registry_server import RegistryServer, serving_registry
 from tests.registry_store import Repository as Stored
+from tests.registry_store import Settings, Store
 from tests.repository import Repository
+from tests.stocked import copied
 
 Json = dict[str, Any]
 PREFIX = "team"
@@ -109,6 +114,30 @@ class World:
         """Say what each environment's ``current`` names."""
         found = self.server.store.repositories.items()
         return {name.removeprefix(f"{PREFIX}/"): held.tags["current"] for name, held in found if "current" in held.tags}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """An origin, the interpreter that its manifests name, and a registry to which its first commit was applied."""
+
+    origin: Path
+    python: Path
+    store: Store
+
+    @contextlib.contextmanager
+    def world(self, folder: Path, settings: Settings | None = None, *, empty: bool = False) -> Iterator[World]:
+        """Serve a registry that holds what this one does, with a copy of the origin in ``folder``."""
+        shutil.copytree(self.origin, folder / "origin.git")
+        with serving_registry(settings, store=Store() if empty else copied(self.store)) as server:
+            yield World(folder, self.python, server)
+
+
+def apply_first(folder: Path) -> Applied:
+    """Make an origin, and apply its first commit."""
+    python = begin(folder)
+    with serving_registry() as server:
+        World(folder, python, server).clone()("apply")
+        return Applied(origin=folder / "origin.git", python=python, store=server.store)
 
 
 def begin(folder: Path) -> Path:

@@ -15,30 +15,20 @@ from tests import registry_faults as faults
 from tests.conftest import Required
 from tests.registry_faults import Asking
 from tests.registry_messages import Kind, Request
-from tests.registry_server import serving_registry
-from tests.registry_store import Store
-from tests.remote_world import Clone, World, begin
+from tests.remote_world import Applied, Clone, World, apply_first
 from tests.repository import PROGRAM, Answer
-from tests.stocked import copied
 
 
 @pytest.fixture(scope="module")
-def applied(tmp_path_factory: pytest.TempPathFactory, required: Required) -> tuple[Path, Path, Store]:
-    """An origin, the interpreter, and a registry to which its first commit was applied."""
+def applied(tmp_path_factory: pytest.TempPathFactory, required: Required) -> Applied:
     required.python("3.11")
-    folder = tmp_path_factory.mktemp("remote")
-    python = begin(folder)
-    with serving_registry() as server:
-        World(folder, python, server).clone()("apply")
-        return folder / "origin.git", python, server.store
+    return apply_first(tmp_path_factory.mktemp("remote"))
 
 
 @pytest.fixture
-def world(applied: tuple[Path, Path, Store], tmp_path: Path) -> Iterator[World]:
-    origin, python, store = applied
-    shutil.copytree(origin, tmp_path / "origin.git")
-    with serving_registry(store=copied(store)) as server:
-        yield World(tmp_path, python, server)
+def world(applied: Applied, tmp_path: Path) -> Iterator[World]:
+    with applied.world(tmp_path) as found:
+        yield found
 
 
 def meeting(parties: int = 2) -> faults.Fault:

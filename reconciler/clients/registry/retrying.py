@@ -21,6 +21,7 @@ TRIES = 5
 _FIRST_S = 0.2
 _LONGEST_S = 10.0
 _MAX_DIGITS = 9
+_DAY_S = 86_400
 
 
 class LaterError(Exception):
@@ -55,16 +56,18 @@ class Patience:
         self._refuse_silent(what)
         end = time.monotonic() + self.limit_s + length / _SLOWEST
         wait_s = _FIRST_S
+        former: LaterError | None = None
         for number in range(TRIES):
-            one = Try(patience=self, what=what, end=end, last=number == TRIES - 1, length=length)
+            one = Try(patience=self, what=what, end=end, last=number == TRIES - 1, length=length, former=former)
             yield one
             self._sleep(one.wait(wait_s))
+            former = one.later
             wait_s *= 2
 
     def failed(self, what: str, error: Exception) -> UnavailableError:
         """Say what the last try ended with."""
         if isinstance(error, LaterError):
-            after = f", and to wait {error.wait_s:.0f} s" if error.wait_s else ""
+            after = f", and to wait {_span(error.wait_s)}" if error.wait_s else ""
             kind = TryLaterError if error.status == _TOO_MANY or error.wait_s else UnavailableError
             return kind(f"{what}: {error}{after}", hint="try again later")
         hint = getattr(error, "hint", "") or "try again later"
@@ -97,12 +100,17 @@ _TOO_MANY = 429
 class Try:
     """One try: a context that keeps back what goes wrong, unless it is the last or its time is over.
 
-    It is over at ``end`` (of the monotonic clock); ``length`` bytes are to be sent or received.
+    It is over at ``end`` (of the monotonic clock); ``length`` bytes are to be sent or received. ``former`` is what the
+    try before was told: where time ends while it is waited for, that is the reason.
     """
 
-    def __init__(self, *, patience: Patience, what: str, end: float, last: bool, length: int) -> None:
+    def __init__(  # noqa: PLR0913  # one argument a part of a try
+        self, *, patience: Patience, what: str, end: float, last: bool, length: int, former: LaterError | None = None
+    ) -> None:
         self.end = end
         self.length = length
+        self.later: LaterError | None = None
+        self._former = former
         self._patience = patience
         self._what = what
         self._last = last
@@ -124,10 +132,12 @@ class Try:
         else:
             self._patience.answered()
             self._wait_s = error.wait_s
+            self.later = error
         left = self.end - time.monotonic()
         is_final = isinstance(error, UnansweredError) and error.is_final
         if self._last or is_final or left <= 0 or (self._wait_s is not None and self._wait_s > left):
-            raise self._patience.failed(self._what, error) from error
+            is_cut = isinstance(error, UnansweredError) and left <= 0
+            raise self._patience.failed(self._what, (self._former if is_cut else None) or error) from error
         return True
 
     def wait(self, usual_s: float) -> float:
@@ -135,6 +145,10 @@ class Try:
         left = max(0.0, self.end - time.monotonic())
         usual_s = min(usual_s * random.uniform(0.75, 1.25), _LONGEST_S)  # noqa: S311  # spreads clients, no secret
         return min(max(usual_s, self._wait_s or 0.0), left)
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds <= _DAY_S else "more than a day"
 
 
 def retry_after(text: str | None, now: float) -> float | None:
