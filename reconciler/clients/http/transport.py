@@ -28,6 +28,8 @@ CONNECTIONS = 16
 PORTS = {"http": 80, "https": 443}
 _CHUNK = 1 << 18
 _PROBE_S = 5.0
+_TICK_S = 1.0
+"""Seconds between looks at whether answers are late."""
 
 Body = bytes | Callable[[], Iterable[bytes]] | None
 """What is sent: nothing, bytes, or what gives the pieces from the beginning each time that it is called."""
@@ -95,11 +97,13 @@ class _mapped:  # noqa: N801  # used as a function
         import urllib3  # noqa: PLC0415  # start-up: only what speaks HTTP pays
 
         if isinstance(error, (urllib3.exceptions.HTTPError, OSError)) and not isinstance(error, UnansweredError):
-            if _is_untrusted(error):
-                raise UnansweredError(_reason(error), hint=_UNTRUSTED, is_final=True) from error
-            raise UnansweredError(_reason(error)) from error
+            is_final = _is_untrusted(error)
+            is_unreached = isinstance(error, urllib3.exceptions.NewConnectionError)
+            hint = _UNTRUSTED if is_final else _UNREACHED if is_unreached else ""
+            raise UnansweredError(_reason(error), hint=hint, is_final=is_final) from error
 
 
+_UNREACHED = "check the address, or try again later"
 _UNTRUSTED = "name its certificate authority as registries.HOST.certificate_authority in reconciler.yaml"
 
 
@@ -155,7 +159,7 @@ class Transport:
         self._timeout_s = timeout_s
         self._limit_s = limit_s
         self._authorities = authorities
-        self._made: dict[str, urllib3.PoolManager] = {}
+        self._made: dict[str, urllib3.HTTPConnectionPool | urllib3.PoolManager] = {}
 
     def send(
         self,
@@ -173,33 +177,41 @@ class Transport:
         """
         import urllib3  # noqa: PLC0415  # start-up: only what speaks HTTP pays
 
-        made = self._made.get(url[: url.find("/", 8)]) or self._pool(url)
+        start = url.find("/", 8)
+        made = self._made.get(url[:start]) or self._connections(url)
         with _mapped():
-            return Reply(
-                made.urlopen(
-                    method,
-                    url,
-                    body=body() if callable(body) else body,
-                    headers=headers,
-                    preload_content=False,
-                    redirect=False,
-                    retries=False,
-                    timeout=urllib3.Timeout(connect=self._timeout_s, read=silence_s or self._timeout_s),
-                ),
-                url,
+            answer = made.urlopen(
+                method,
+                url if isinstance(made, urllib3.PoolManager) else url[start:],
+                body=body() if callable(body) else body,
+                headers=headers,
+                preload_content=False,
+                redirect=False,
+                retries=False,
+                timeout=urllib3.Timeout(connect=self._timeout_s, read=silence_s or self._timeout_s),
             )
+            return Reply(answer, url)
 
-    def _pool(self, url: str) -> urllib3.PoolManager:
-        """Find the connections for an address, the same for all that begin as it does."""
+    def _connections(self, url: str) -> urllib3.HTTPConnectionPool | urllib3.PoolManager:
+        """Find the connections for an address, the same for all that begin as it does.
+
+        What is reached directly is asked of its host's own connections: finding them again costs as much as asking.
+        """
         parts = urlsplit(url)
         refuse_link_local(parts.hostname or "", parts.netloc)
-        made = self._made[f"{parts.scheme}://{parts.netloc}"] = pool(
-            proxy_for(self._environ, parts),
-            self._environ.get("SSL_CERT_FILE"),
+        proxy = proxy_for(self._environ, parts)
+        every = pool(
+            proxy,
+            self._environ.get("SSL_CERT_FILE") if parts.scheme == "https" or proxy else None,
             self._timeout_s,
             self._limit_s,
             self._authorities,
+            encrypted=parts.scheme == "https" or proxy is not None,
         )
+        start = f"{parts.scheme}://{parts.netloc}"
+        is_direct = proxy is None and url.startswith(f"{start}/")
+        with _mapped():
+            made = self._made[start] = every.connection_from_url(start) if is_direct else every
         return made
 
 
@@ -239,16 +251,18 @@ def proxy_for(environ: Mapping[str, str], parts: SplitResult) -> str | None:
 
 
 class _Watch(threading.Thread):
-    """Cuts connections whose answer has not begun in time; one thread for all of them."""
+    """Cuts connections whose answer has not begun in time; one thread for all of them, which requests don't wake."""
 
     def __init__(self) -> None:
         super().__init__(name="http-watch", daemon=True)
         self._guard = threading.Condition()
         self._ends: dict[int, tuple[float, _Guarded]] = {}
+        self._sleeps = False
 
     def begin(self, connection: _Guarded, limit_s: float) -> None:
         with self._guard:
-            if not self._ends:
+            if self._sleeps:
+                self._sleeps = False
                 self._guard.notify()
             self._ends[id(connection)] = (time.monotonic() + limit_s, connection)
 
@@ -260,14 +274,17 @@ class _Watch(threading.Thread):
     def run(self) -> None:
         while True:
             with self._guard:
-                while not self._ends:
-                    self._guard.wait()
-                now = time.monotonic()
-                for key in [key for key, (end, _) in self._ends.items() if end <= now]:
-                    self._ends.pop(key)[1].cut()
-                left = min((end for end, _ in self._ends.values()), default=now) - now
-                # Not on the dot: who begins and ends meanwhile wakes nobody.
-                self._guard.wait(min(max(left, 0.05), 1.0))
+                self._sleeps = not self._ends
+                self._guard.wait_for(lambda: not self._sleeps)
+                self._cut()
+
+    def _cut(self) -> None:
+        """Cut what is late, and wait until something else could be; while requests come and go nobody is woken."""
+        now = time.monotonic()
+        for key in [key for key, (end, _) in self._ends.items() if end <= now]:
+            self._ends.pop(key)[1].cut()
+        left = min((end for end, _ in self._ends.values()), default=now + _TICK_S) - now
+        self._guard.wait(min(max(left, 0.05), _TICK_S))
 
 
 @cache
@@ -316,17 +333,22 @@ class _Guarded:
 
 
 @cache
-def pool(
+def pool(  # noqa: PLR0913  # one argument a thing that connections differ in
     proxy: str | None,
     certificates: str | None,
     timeout_s: float,
     limit_s: float,
     authorities: tuple[str, ...] = (),
+    *,
+    encrypted: bool = True,
 ) -> urllib3.PoolManager:
-    """Give the connections that are made in this way; they are kept for the life of the process."""
+    """Give the connections that are made in this way; they are kept for the life of the process.
+
+    Where nothing is ``encrypted`` no certificates are read, which takes as long as many requests.
+    """
     import urllib3  # noqa: PLC0415  # start-up: only what speaks HTTP pays
 
-    context = _context(certificates, authorities)
+    context = _context(certificates, authorities) if encrypted else None
     settings = {"maxsize": CONNECTIONS, "timeout": urllib3.Timeout(timeout_s), "ssl_context": context}
     if proxy is None:
         manager = urllib3.PoolManager(**settings)  # type: ignore[arg-type]  # one mapping for two constructors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -94,7 +95,7 @@ class Session:
                 answer = self.ask_once(
                     one, what, method, target, scopes=scopes, headers=headers, body=body, limit=limit
                 )
-                return replace(answer, again=number > 0)
+                return replace(answer, again=True) if number else answer
         raise AssertionError("the last try raises")
 
     def ask_once(  # noqa: PLR0913  # as above
@@ -139,7 +140,7 @@ class Session:
 
     def resolve(self, target: str) -> str:
         """Give the whole address of a path, or of one that the registry gave; a RegistryError where that is none."""
-        return self._join(self._base, target)
+        return self._base + target if _PLAIN.fullmatch(target) else self._join(self._base, target)
 
     def _join(self, start: str, target: str) -> str:
         try:
@@ -173,7 +174,7 @@ class Session:
 
     @cached_property
     def _own(self) -> SplitResult:
-        return urlsplit(self._base)
+        return self._usable(self._base)
 
     @cached_property
     def _authorizer(self) -> tokens.Authorizer:
@@ -213,15 +214,20 @@ class Session:
         header = self._authorizer.header(scopes)
         for number in range(_MAX_LOGINS + 1):
             with closing(self._followed(one, method, self.resolve(target), header, headers, body)) as reply:
-                # What another host asks for after a redirect is none of its business.
-                challenges = reply.header_values("WWW-Authenticate") if self._is_own(reply.url) else []
-                if reply.status == _UNAUTHORIZED and challenges and number < _MAX_LOGINS:
+                challenges = self._challenges(reply)
+                if challenges and number < _MAX_LOGINS:
                     refused, header = header, self._authorizer.answer(scopes, challenges, refused=header)
                     if header is not None and header != refused:
                         reply.read(MAX_ERROR)
                         continue
                 yield reply
                 return
+
+    def _challenges(self, reply: Reply) -> list[str]:
+        """Give what a 401 asks for; what another host asks for after a redirect is none of its business."""
+        if reply.status != _UNAUTHORIZED or not self._is_own(reply.url):
+            return []
+        return reply.header_values("WWW-Authenticate")
 
     def _followed(  # noqa: PLR0913, PLR0917  # as above
         self, one: Try, method: str, url: str, authorization: str | None, headers: Mapping[str, str], body: Body
@@ -248,10 +254,9 @@ class Session:
         )
 
     def _is_own(self, url: str) -> bool:
-        return origin(urlsplit(url)) == origin(self._own)
+        return url.startswith(self._base) or origin(urlsplit(url)) == origin(self._own)
 
-    def _check(self, url: str) -> None:
-        """Refuse an address that a registry must not lead to."""
+    def _usable(self, url: str) -> SplitResult:
         try:
             parts = urlsplit(url)
             usable = parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
@@ -259,6 +264,13 @@ class Session:
             usable = False
         if not usable:
             raise self._unusable()
+        return parts
+
+    def _check(self, url: str) -> None:
+        """Refuse an address that a registry must not lead to."""
+        if self._own and url.startswith(self._base):  # nearly all, and many: looked at once
+            return
+        parts = self._usable(url)
         if self._own.scheme == "https" and parts.scheme != "https":
             raise RegistryError(f"{self.host} leads from https to http, which is not followed", hint=_BEHIND)
         if parts.scheme == "http" and not self._is_own(url) and not _is_loopback(parts.hostname or ""):
@@ -272,6 +284,8 @@ class Session:
         return LaterError(said, status=answer.status, wait_s=after)
 
 
+_PLAIN = re.compile(r"v2(?:/[A-Za-z0-9_][A-Za-z0-9_.:-]*)+/?")
+"""A path that stays as it is when it is joined to an address."""
 _BEHIND = "tell who runs it; behind a proxy that speaks TLS it has to know its own address"
 _STORED = 1 << 20
 """Bytes a second that a registry looks through before it says that it has them."""

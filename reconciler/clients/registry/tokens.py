@@ -88,7 +88,7 @@ class Authorizer:
 
     def header(self, scopes: frozenset[str]) -> str | None:
         """Give what is known to let these scopes in now; none where nothing is."""
-        token = self._held(parse_scopes(scopes))
+        token = self._held(parse_scopes(scopes)) if self._tokens else None
         if token is not None:
             return token.header
         return self._fixed[0] if self._fixed else None
