@@ -24,7 +24,7 @@ from reconciler.ports import Feature
 from reconciler.registries.checks import check_repository, check_tag, is_repository, is_tag, manifest_of
 from reconciler.registries.features import NOWHERE, can_delete, can_list_repositories, can_list_tags, can_push
 from reconciler.registries.paging import pages
-from reconciler.registries.transfer import Download, Upload
+from reconciler.registries.transfer import DAMAGED, Download, Upload
 from reconciler.registries.wants import create_hint
 from reconciler.registries.written import Written
 from reconciler.values.digest import Digest
@@ -221,7 +221,7 @@ class HttpRegistry:
                 f"{what}: the manifest names content that is not there ({answer.text})",
                 hint="run again; blobs are pushed before the manifests that name them, and those before an index",
             )
-        if answer.status == _NOT_FOUND:
+        if answer.is_missing:
             raise RegistryError(
                 f"{what}: {self._session.host} has no repository {self.name_of(repository)}, and does not make one",
                 hint=create_hint(self._session.host, self.name_of(repository)),
@@ -327,14 +327,15 @@ def _checked(address: str, repository: str, reference: str | Digest, answer: Ans
     found = Digest.of(answer.body)
     where = f"{address}/{repository}"
     if isinstance(reference, Digest) and found != reference:
-        raise CorruptError(f"{where}: what is served as {reference} has other content")
+        raise CorruptError(f"{where}: what is served as {reference} has other content", hint=DAMAGED)
     claimed = answer.headers.get("Docker-Content-Digest")
     if claimed is not None and claimed != str(found):
-        raise CorruptError(f"{where}:{reference} is said to be {claimed[:80]!a}, and is {found}")
+        raise CorruptError(f"{where}:{reference} is said to be {claimed[:80]!a}, and is {found}", hint=DAMAGED)
     content = manifest_of(answer.body, found, where, None)
     media_type = answer.headers.get("Content-Type", content.media_type).partition(";")[0].strip()
     if media_type != content.media_type:
-        raise CorruptError(f"{where}: {found} is served as {media_type[:80]!a}, and is {content.media_type}")
+        said = f"{found} is served as {media_type[:80]!a}, and is {content.media_type}"
+        raise CorruptError(f"{where}: {said}", hint=DAMAGED)
     return content
 
 

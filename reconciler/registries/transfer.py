@@ -16,7 +16,8 @@ from reconciler.errors import CorruptError, RegistryError
 from reconciler.oci.descriptor import Blob, Descriptor
 from reconciler.registries.wants import create_hint
 
-_OK, _CREATED, _ACCEPTED, _NO_CONTENT, _PARTIAL, _NOT_FOUND = 200, 201, 202, 204, 206, 404
+_OK, _CREATED, _ACCEPTED, _NO_CONTENT = 200, 201, 202, 204
+DAMAGED = "check what stands before the registry, such as a proxy; `reconciler doctor` looks at all that it holds"
 _MAX_LOST = 1
 
 
@@ -68,19 +69,22 @@ class Download:
     def _check_headers(self, headers: Mapping[str, str], start: int) -> None:
         length = length_of(headers.get("Content-Length"))
         if headers.get("Content-Encoding") not in (None, "", "identity"):
-            raise CorruptError(f"{self._what} is sent in an encoding that was not asked for")
+            raise self._corrupt("is sent in an encoding that was not asked for")
         if length not in (None, self._descriptor.size - start):
-            raise CorruptError(f"{self._what} has {length} bytes instead of {self._descriptor.size - start}")
+            raise self._corrupt(f"has {length} bytes instead of {self._descriptor.size - start}")
 
     def _take(self, piece: bytes) -> None:
         self._count += len(piece)
         if self._count > self._descriptor.size:
-            raise CorruptError(f"{self._what} has more than the declared {self._descriptor.size} bytes")
+            raise self._corrupt(f"has more than the declared {self._descriptor.size} bytes")
         self._hash.update(piece)
 
     def _verify(self) -> None:
         if f"sha256:{self._hash.hexdigest()}" != str(self._descriptor.digest):
-            raise CorruptError(f"{self._what} has other content than its digest says")
+            raise self._corrupt("has other content than its digest says")
+
+    def _corrupt(self, said: str) -> CorruptError:
+        return CorruptError(f"{self._what} {said}", hint=DAMAGED)
 
 
 class Upload:
@@ -165,7 +169,7 @@ class Upload:
         )
 
     def _refuse(self, answer: Answer) -> None:
-        if answer.status == _NOT_FOUND and answer.codes:
+        if answer.is_missing:
             raise RegistryError(
                 f"{self._what}: {self._session.host} has no repository {self._name}, and does not make one",
                 hint=create_hint(self._session.host, self._name),
