@@ -25,7 +25,7 @@ from reconciler.clients.registry import tokens
 from reconciler.clients.registry.answers import MAX_ERROR, Answer, refuse, refuse_size
 from reconciler.clients.registry.credentials import find_credential
 from reconciler.clients.registry.retrying import LaterError, Patience, Try, retry_after
-from reconciler.errors import RegistryError
+from reconciler.errors import DeniedError, RegistryError
 
 MAX_REDIRECTS = 5
 _MAX_LOGINS = 2
@@ -72,6 +72,7 @@ class Session:
             authorities=self._settings.authorities,
         )
         self._patience = Patience(host, limit_s=self._settings.limit_s, sleep=sleep)
+        self._challenged: list[str] = []
 
     def ask(  # noqa: PLR0913  # one argument a part of a request
         self,
@@ -211,17 +212,30 @@ class Session:
     ) -> Iterator[Reply]:
         """Ask with what the registry lets us in with; a 401 is answered once or twice, and then given."""
         refused: str | None = None
-        header = self._authorizer.header(scopes)
+        header = self._authorizer.header(scopes) or self._ahead(scopes)
         for number in range(_MAX_LOGINS + 1):
             with closing(self._followed(one, method, self.resolve(target), header, headers, body)) as reply:
                 challenges = self._challenges(reply)
                 if challenges and number < _MAX_LOGINS:
                     refused, header = header, self._authorizer.answer(scopes, challenges, refused=header)
                     if header is not None and header != refused:
+                        self._challenged = challenges
                         reply.read(MAX_ERROR)
                         continue
                 yield reply
                 return
+
+    def _ahead(self, scopes: frozenset[str]) -> str | None:
+        """Get a token as the registry said before, so that it need not refuse first; none where it said nothing.
+
+        Where no token is given it is asked all the same: not everything of it may want one.
+        """
+        if not self._challenged or not scopes:
+            return None
+        try:
+            return self._authorizer.answer(scopes, self._challenged, refused=None)
+        except DeniedError:
+            return None
 
     def _challenges(self, reply: Reply) -> list[str]:
         """Give what a 401 asks for; what another host asks for after a redirect is none of its business."""
