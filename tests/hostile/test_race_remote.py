@@ -20,7 +20,7 @@ from reconciler.manifest.desired import Desired
 from reconciler.oci.descriptor import Blob, Content, Descriptor
 from reconciler.plan.change import Plan, Policy
 from reconciler.plan.observed import Absent, Present
-from reconciler.ports import Registry
+from reconciler.ports import Progress, Registry, Stage
 from reconciler.reconcile.apply import apply
 from reconciler.reconcile.ledger import REPOSITORY, read_state
 from reconciler.reconcile.observe import Depth, observe
@@ -53,7 +53,9 @@ class Open(Mortal):
         self.other = other
         self.requests = 0
         self.moved = ""
-        """The tag that the n-th request gave, if it did: the time before that is the one that nothing guards."""
+        """What the n-th request gave, if it did, or for ``current`` the one after: nothing guards the time before."""
+        self.since: list[str] = []
+        """The tags that were given after that."""
 
     def _count(self, repository: str, tags: Sequence[str] = ()) -> None:
         number = self.requests
@@ -68,7 +70,15 @@ class Open(Mortal):
 
     def push(self, repository: str, content: Content, *, tags: Sequence[str] = ()) -> None:
         self._count(repository, tags)
+        self.refuse(repository, tags)
+        if self.requests == self.at + 2 and "current" in tags:
+            self.moved = "current"
+        elif self.requests > self.at:
+            self.since += tags
         super().push(repository, content, tags=tags)
+
+    def refuse(self, repository: str, tags: Sequence[str]) -> None:
+        """Refuse to give tags."""
 
     def fetch(self, repository: str, reference: str | Digest) -> Content:
         self._count(repository)
@@ -195,13 +205,14 @@ def started() -> tuple[MemoryRegistry, World]:
 
 @dataclass(frozen=True, kw_only=True)
 class Race:
-    """What came of one interleaving; ``moved`` is the tag that the first was about to give."""
+    """What came of one interleaving: the tag that the first was about to give, and those that it gave since."""
 
     registry: MemoryRegistry
     world: World
     first: tuple[Outcome, ...]
     second: tuple[Outcome, ...]
     moved: str
+    since: Sequence[str]
 
 
 def races(first: str, older: list[Desired], second: str, newer: list[Desired], *names: str) -> Iterator[Race]:
@@ -216,7 +227,9 @@ def races(first: str, older: list[Desired], second: str, newer: list[Desired], *
         outcomes = clone(racing, first, world).run(older)
         if not done:
             return
-        yield Race(registry=registry, world=world, first=outcomes, second=done[0], moved=racing.moved)
+        yield Race(
+            registry=registry, world=world, first=outcomes, second=done[0], moved=racing.moved, since=racing.since
+        )
         moment += STRIDE
 
 
@@ -239,6 +252,10 @@ def test_an_older_commit_never_stays_over_a_newer_one(what: str, count_cases: Co
         assert statuses(race.first) <= WELL, race.first
         assert statuses(race.second) <= DONE, race.second
         assert exit_code(race.first) == exit_code(race.second) == 0
+        if race.moved == "current":
+            assert Status.SUPERSEDED in statuses(race.first), "it looks once more after it wrote"
+        elif race.moved != "state" and Status.SUPERSEDED in statuses(race.first):
+            assert "current" not in race.since, "nothing of an older commit is shown, not even for a moment"
         if race.moved == "state":  # what the second entered was lost in the time of one request; it comes again
             clone(Open(race.registry), "3", race.world).run(newer)
         check_whole(race.registry, newer)
@@ -428,7 +445,9 @@ def test_names_and_the_whole_at_once_lose_nothing(count_cases: Counter, *, newer
 
 
 def test_appliers_of_different_environments_lose_no_record(count_cases: Counter) -> None:
-    groups = [[wanted(f"env-{group}-{number}", [f"package-{group}-{number}"]) for number in range(25)] for group in range(8)]
+    groups = [
+        [wanted(f"env-{group}-{number}", [f"package-{group}-{number}"]) for number in range(25)] for group in range(8)
+    ]
     every = [one for group in groups for one in group]
     for _ in range(50 if FULL else 1):
         registry, world = MemoryRegistry(remote=True), World(MemoryRegistry())
@@ -520,11 +539,10 @@ class Immutable(Open):
         self.error = error
         self.movable = movable
 
-    def push(self, repository: str, content: Content, *, tags: Sequence[str] = ()) -> None:
+    def refuse(self, repository: str, tags: Sequence[str]) -> None:
         for tag in tags:
             if not self.movable(tag) and self.inner.resolve(repository, tag) is not None:
                 raise self.error(f"tag {tag} is immutable")
-        super().push(repository, content, tags=tags)
 
 
 def moves(tag: str) -> bool:
@@ -626,6 +644,30 @@ def test_a_cleanup_of_what_has_no_tag_takes_nothing_that_is_needed() -> None:
     clone(Open(registry), "3", world).run(EDITED)
     assert world.factory.built == []
     check_whole(registry, EDITED)
+
+
+class Meddler:
+    """Somebody who moves ``current`` back as soon as an environment is done."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.met = False
+
+    def report(self, progress: Progress) -> None:
+        if progress.stage is Stage.DONE and not self.met:
+            self.met = True
+            self.registry.push(progress.name, self.registry.fetch(progress.name, "v1"), tags=("current",))
+
+
+@pytest.mark.threat("F3")
+def test_what_was_written_over_ours_while_the_rest_was_done_is_written_again() -> None:
+    registry, world = started()
+    one = clone(Open(registry), "2", world)
+    means = replace(one.means(), reporter=Meddler(registry))
+    outcomes = apply(one.plan(EDITED, commit=commit("2")), one.policy(), means, history=GRAPH)
+    assert statuses(outcomes) <= DONE
+    check_whole(registry, EDITED)
+    check_settled(registry, "2", EDITED, world)
 
 
 @pytest.mark.threat("F3")
