@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.clients.registry.session import Settings as Access
 from reconciler.errors import CorruptError, NotFoundError, RegistryError
 from reconciler.oci import media
 from reconciler.oci.descriptor import UNKNOWN_PLATFORM, Content, Descriptor, Image, Stream
@@ -25,6 +26,7 @@ from tests.registry_auth import Basic, Bearer
 from tests.registry_server import serving_registry
 from tests.registry_store import Settings
 from tests.remote import logged_in, opened
+from tests.services import RegistryService
 
 IN_PROCESS = {
     "http": Settings(),
@@ -34,8 +36,14 @@ IN_PROCESS = {
     "http, bearer": Settings(auth=Bearer()),
 }
 
+REFERENCE = {
+    "reference": "reference_registry",
+    "reference, TLS": "reference_registry_tls",
+    "reference, htpasswd": "reference_registry_login",
+}
 
-@pytest.fixture(params=["memory", "layout", "cached", "cached, fresh", *IN_PROCESS, "http, cached"])
+
+@pytest.fixture(params=["memory", "layout", "cached", "cached, fresh", *IN_PROCESS, "http, cached", *REFERENCE])
 def registry(
     request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Registry]:
@@ -44,6 +52,8 @@ def registry(
         yield MemoryRegistry()
     elif kind == "layout":
         yield LayoutRegistry(tmp_path / "registry", store=ContentStore(tmp_path / "store"))
+    elif kind in REFERENCE:
+        yield reference(request.getfixturevalue(REFERENCE[kind]), tmp_path_factory.mktemp("docker"))
     elif kind.startswith("http"):
         with serving_registry(IN_PROCESS.get(kind)) as server:
             account = (
@@ -54,6 +64,12 @@ def registry(
     else:
         cached = CachedRegistry(MemoryRegistry(remote=True), Cache(tmp_path / "cache"))
         yield cached.fresh if kind.endswith("fresh") else cached
+
+
+def reference(service: RegistryService, folder: Path) -> Registry:
+    account = logged_in(folder, service.address, service.username, service.password) if service.username else None
+    access = Access(authorities=(str(service.ca),) if service.ca else ())
+    return opened(service.address, service.prefix().partition("/")[2], config=account, settings=access)
 
 
 def image(text: str) -> Image:
