@@ -42,7 +42,6 @@ from reconciler.values.digest import Digest
 
 _KEEPING = frozenset({Action.METADATA, Action.ARCHIVE, Action.REUSE})
 """What gives a tag to content that is there already: every byte of that is verified before."""
-_STILL = frozenset({Action.UNCHANGED, Action.BLOCKED})
 
 
 _TRIES = 3
@@ -161,8 +160,8 @@ def _do_all(run: _Run, steps: Iterable[Step]) -> dict[str, Outcome]:
 
 
 def _left(step: Step, judgement: Judgement) -> Outcome:
-    """Say what becomes of a step where somebody newer was here: nothing is written."""
-    return _standing(step) if step.action in _STILL else stood_back(step, judgement, step.observed)
+    """Say what becomes of a step where somebody newer was here: nothing is written, and nothing is called unchanged."""
+    return _standing(step) if step.action is Action.BLOCKED else stood_back(step, judgement, step.observed)
 
 
 def _records(done: Mapping[str, Outcome]) -> dict[str, Digest]:
