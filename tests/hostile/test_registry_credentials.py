@@ -127,6 +127,32 @@ def test_some_addresses_are_never_followed(site: Site, to: str) -> None:
 
 
 @pytest.mark.threat("T12")
+@pytest.mark.parametrize(
+    ("to", "why"),
+    [
+        ("https://169.254.169.254/latest/meta-data", "link-local"),
+        ("https://[fe80::1]/", "link-local"),
+        ("https://[::ffff:169.254.169.254]/", "link-local"),
+        ("http://example.org/blob", "over plain HTTP"),
+        ("http://u:p@127.0.0.1:{port}/blob", "can't be used"),
+        ("http://@127.0.0.1:{port}/blob", "can't be used"),
+    ],
+)
+@pytest.mark.parametrize("is_upload", [False, True])
+def test_what_is_not_followed_is_not_even_connected(site: Site, to: str, why: str, *, is_upload: bool) -> None:
+    target = to.format(port=site.other.port)
+    site.own.fault = (
+        faults.every(faults.header("Location", target), Kind.START_UPLOAD)
+        if is_upload
+        else lambda one: faults.redirect(target) if one.kind is Kind.GET_BLOB and one.credential else None
+    )
+    ask = (lambda: site.open().push_blob(NAME, site.held.new)) if is_upload else site.read
+    with pytest.raises(RegistryError, match=why):
+        ask()
+    assert site.other.asked == []
+
+
+@pytest.mark.threat("T12")
 def test_redirects_without_end_have_one(site: Site) -> None:
     site.own.fault = lambda one: faults.redirect(one.path) if one.credential and one.name else None
     with pytest.raises(RegistryError, match="without end"):
