@@ -177,7 +177,8 @@ def _timed(*command: str, folder: Path | None = None) -> float:
 
 
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("RECONCILER_")}
+    dropped = ("RECONCILER_", "PYTHONDONTWRITEBYTECODE")  # what is installed has its bytecode
+    return {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
 
 
 def _reconciler(*arguments: str) -> Command:

@@ -121,7 +121,7 @@ class Row:
 
 
 def _environment() -> dict[str, str]:
-    dropped = ("RECONCILER_", "TF_")
+    dropped = ("RECONCILER_", "TF_", "PYTHONDONTWRITEBYTECODE")  # what is installed has its bytecode
     return {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
 
 
