@@ -144,9 +144,9 @@ BODY = {
 }
 DONE_BY_THEN = {f"reset: {Point.AFTER_WORK.value}", "no length that fits"}
 SILENT = {
-    "silence": Wrong(fault=faults.stall(30)),
-    "silence, the work done": Wrong(fault=faults.stall(30, Point.AFTER_WORK)),
-    "silence amid the answer": Wrong(fault=faults.stall(30, Point.MIDDLE)),
+    "silence": Wrong(fault=faults.stall(3600)),
+    "silence, the work done": Wrong(fault=faults.stall(3600, Point.AFTER_WORK)),
+    "silence amid the answer": Wrong(fault=faults.stall(3600, Point.MIDDLE)),
 }
 
 
@@ -250,7 +250,7 @@ def is_answered_all_the_same(step: Step, what: str) -> bool:
 @pytest.mark.parametrize("name", STEPS)
 def test_one_silence_is_outlived(name: str, tmp_path: Path, count_cases: Counter) -> None:
     step = STEPS[name]
-    with prepared(step, tmp_path, Reach(timeout_s=0.3, limit_s=30)) as (server, anew, held, _):
+    with prepared(step, tmp_path, Reach(timeout_s=0.3, limit_s=10)) as (server, anew, held, _):
         full = server.store
         for what, wrong in SILENT.items():
             if is_answered_all_the_same(step, what):
@@ -260,6 +260,14 @@ def test_one_silence_is_outlived(name: str, tmp_path: Path, count_cases: Counter
             assert step.do(anew(), held) is True, what
             assert failed() == 1, what
             count_cases("F8", 1)
+
+
+@pytest.mark.threat("F8")
+def test_who_took_little_is_not_waited_for_as_long_as_who_took_much(tmp_path: Path) -> None:
+    step = STEPS["put upload"]
+    with prepared(step, tmp_path, Reach(timeout_s=0.2, limit_s=6)) as (server, anew, held, _):
+        reached(server, SILENT["silence"].fault, step.kind, times=3)
+        assert step.do(anew(), held) is True
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -300,7 +308,7 @@ def test_after_a_long_silence_a_thousand_questions_are_answered_at_once(count_ca
     with serving_registry() as server:
         held = stock(server)
         registry = opened(server.address, settings=Reach(timeout_s=0.1, limit_s=0.4))
-        server.fault = faults.every(faults.stall(30))
+        server.fault = faults.every(faults.stall(3600))
         began = time.monotonic()
         while time.monotonic() - began < 0.7:
             with pytest.raises(UnavailableError):

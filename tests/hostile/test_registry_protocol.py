@@ -50,7 +50,7 @@ NOT_OUTLIVED = {
     "wrong bytes": faults.wrong_bytes(),
     "wrong digest": faults.wrong_digest(),
 }
-SILENT = {"silence": faults.stall(30), "silence after the work": faults.stall(30, Point.AFTER_WORK)}
+SILENT = {"silence": faults.stall(3600), "silence after the work": faults.stall(30, Point.AFTER_WORK)}
 
 
 @dataclass
