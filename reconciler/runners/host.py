@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -74,16 +74,27 @@ class HostRunner:
         os.chdir(folder)
         sys.stdout.flush()
         sys.stderr.flush()
-        # Python ignores these two; what is ignored stays so in the program that takes our place.
-        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
-            with contextlib.suppress(ValueError):
-                signal.signal(ignored, signal.SIG_DFL)
         try:
-            self.execute(program, argv, environ)
+            with _nothing_ignored():
+                self.execute(program, argv, environ)
         except FileNotFoundError as error:  # its interpreter is missing
             raise CommandMissingError(f"cannot run {argv[0]}: {error.strerror}, nor its interpreter") from error
         except OSError as error:
             raise CommandRefusedError(f"cannot run {argv[0]}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _nothing_ignored() -> Iterator[None]:
+    """Let the signals that Python ignores be as by default: what is ignored stays so in who takes our place."""
+    before = {}
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
+        with contextlib.suppress(ValueError):  # in another thread than the main one
+            before[ignored] = signal.signal(ignored, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for ignored, handler in before.items():
+            signal.signal(ignored, handler)
 
 
 def _resolve(run: Run, interpreter: Path, path: str) -> tuple[str, list[str]]:

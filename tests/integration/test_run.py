@@ -162,6 +162,7 @@ def test_the_callers_python_and_environment_stay_out(root: Path, tmp_path: Path)
         runner = HostRunner(hosts=Hosts(root), uv=Uv(environ=dict(os.environ)), execute=become)  # type: ignore[arg-type]  # it raises
         with pytest.raises(Reached):
             runner.run(host_case.run(ASKED, "python", folder=tmp_path))
+    assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN, "who is not replaced keeps its own ways"
     assert "PYTHONHOME" not in seen
     assert seen["VIRTUAL_ENV"] == str(Hosts(root).place("tiny", ASKED.key))
     assert seen["PYTHONNOUSERSITE"] == "1"
@@ -234,8 +235,14 @@ def test_a_signal_reaches_the_command_once(name: str, root: Path, tmp_path: Path
 
 def test_a_run_is_stopped_and_goes_on(root: Path, tmp_path: Path) -> None:
     name = script(tmp_path, "print('ready', flush=True); input(); print('on')")
+    # A group of its own: an orphaned one, as that of a test run without a terminal may be, can't be stopped.
     process = subprocess.Popen(
-        argv(root, tmp_path, [name]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ()
+        argv(root, tmp_path, [name]),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ(),
+        process_group=0,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
