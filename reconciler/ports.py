@@ -179,6 +179,31 @@ class Inspected(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BaseImage:
+    """An image that others are built on: where it is, and its manifest and configuration for one platform, verified.
+
+    ``reference`` is as declared. Its layers are read from ``registry`` when they are needed, or mounted.
+    """
+
+    reference: str
+    registry: Registry
+    repository: str
+    manifest: Content
+    config: Content
+
+
+class Bases(Protocol):
+    """Finds base images, wherever they are."""
+
+    def open(self, reference: str, platform: Platform, *, digest: Digest | None = None) -> BaseImage:
+        """Give the image of a platform; with ``digest`` the one whose manifest that is, else what it is now.
+
+        A reference that can't be read, or an image that has no such platform, is a ResolveError; errors of the registry
+        are passed on.
+        """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Resolution:
     """What a resolver is asked.
 

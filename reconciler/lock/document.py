@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.errors import ManifestError
 from reconciler.lock import form
-from reconciler.lock.model import FORMAT_VERSION, Interpreter, Lock, Package, PlatformLock
+from reconciler.lock.model import FORMAT_VERSION, Base, Interpreter, Lock, Package, PlatformLock
 from reconciler.values.canonical import Json
 from reconciler.values.digest import Digest
 from reconciler.values.location import Location
@@ -101,12 +101,30 @@ def _platform(name: str) -> Platform:
 
 
 def _platform_lock(value: Json, path: tuple[str | int, ...]) -> PlatformLock:
-    body = _object(value, path, ("python", "libc", "packages", "observed"))
+    body = _object(value, path, ("python", "libc", "packages", "observed"), optional=("base",))
     return PlatformLock(
+        base=_base(body["base"], (*path, "base")) if "base" in body else None,
         interpreter=_interpreter(body["python"], (*path, "python")),
         libc=_text(body["libc"], (*path, "libc"), "libc"),
         packages=_packages(body["packages"], (*path, "packages")),
         observed=_observed(body["observed"], (*path, "observed")),
+    )
+
+
+def _base(value: Json, path: tuple[str | int, ...]) -> Base:
+    body = _object(value, path, ("image", "digest", "python", "links", "passwd", "group"))
+    links = body["links"]
+    if not isinstance(links, dict) or len(links) > MAX_PACKAGES:
+        raise _FieldError((*path, "links"), f"an object of at most {MAX_PACKAGES} paths is needed")
+    for link in links:
+        _text(link, (*path, "links", link), "path in a base")
+    return Base(
+        image=_text(body["image"], (*path, "image"), "image"),
+        digest=str(_digest(body["digest"], (*path, "digest"))),
+        python=_text(body["python"], (*path, "python"), "path in a base"),
+        links={link: _text(target, (*path, "links", link), "path in a base") for link, target in sorted(links.items())},
+        passwd=_text(body["passwd"], (*path, "passwd"), "accounts"),
+        group=_text(body["group"], (*path, "group"), "accounts"),
     )
 
 
@@ -153,15 +171,17 @@ def _observed(value: Json, path: tuple[str | int, ...]) -> Mapping[str, str]:
     return {name: _text(version, (*path, name), "version") for name, version in sorted(value.items())}
 
 
-def _object(value: Json, path: tuple[str | int, ...], keys: tuple[str, ...]) -> dict[str, Json]:
+def _object(
+    value: Json, path: tuple[str | int, ...], keys: tuple[str, ...], *, optional: tuple[str, ...] = ()
+) -> dict[str, Json]:
     if not isinstance(value, dict):
         raise _FieldError(path, "an object is needed")
     for key in keys:
         if key not in value:
             raise _FieldError(path, f"{key} is missing")
     for key in value:
-        if key not in keys:
-            raise _FieldError((*path, key), f"unknown key, known are {', '.join(keys)}")
+        if key not in (*keys, *optional):
+            raise _FieldError((*path, key), f"unknown key, known are {', '.join((*keys, *optional))}")
     return value
 
 
@@ -251,6 +271,9 @@ def _platform_text(platform: PlatformLock) -> str:
         f'      "packages": {_block("[", packages, "]")}',
         f'      "observed": {_block("{", observed, "}")}',
     ]
+    if platform.base is not None:
+        fields = [f"        {_one_line(name)}: {_one_line(value)}" for name, value in platform.base.to_json().items()]
+        lines.insert(0, f'      "base": {_block("{", fields, "}")}')
     return "{\n" + ",\n".join(lines) + "\n    }"
 
 

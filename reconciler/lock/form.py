@@ -19,6 +19,9 @@ _PATTERNS = {
     "version": re.compile(r"[A-Za-z0-9_][A-Za-z0-9!+._~:-]{0,199}"),
     "file": re.compile(r"[A-Za-z0-9_][A-Za-z0-9!+._~%-]{0,299}"),
     "sha256": _SHA256,
+    "image": re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+~-]{0,999}"),
+    "path in a base": re.compile(r"(?:[^\x00-\x1f\x7f/]{1,255}/)*[^\x00-\x1f\x7f/]{1,255}"),
+    "accounts": re.compile(r"(?:[^\x00-\x08\x0b-\x1f\x7f]){0,100000}"),
 }
 
 

@@ -75,27 +75,58 @@ class Interpreter:
         }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base:
+    """The base image that was solved on: all that assembling on it has to know without reading a layer.
+
+    ``image`` is the reference as declared, ``digest`` the manifest's of the platform. ``python`` is the path of its
+    interpreter. ``links`` are its symbolic links that lead to folders, path to resolved path, relative to the root: what is
+    written through one goes where it leads. ``passwd`` and ``group`` are its accounts, as text.
+    """
+
+    image: str
+    digest: str
+    python: str
+    links: Mapping[str, str] = field(default_factory=dict)
+    passwd: str = ""
+    group: str = ""
+
+    def to_json(self) -> dict[str, Json]:
+        """Write the base as the lock and its schema spell it."""
+        return {
+            "image": self.image,
+            "digest": self.digest,
+            "python": self.python,
+            "links": dict(self.links),
+            "passwd": self.passwd,
+            "group": self.group,
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlatformLock:
     """The inputs of one platform.
 
     ``libc`` is the C library that wheels were chosen for (``glibc 2.28``, or ``macos 13.0``). ``observed`` are the
-    packages of a user-managed interpreter, name to version, as found and never healed.
+    packages of a user-managed interpreter, or those that a base brings, name to version, as found and never healed.
+    ``base`` is the base image of a container; what is made on the compute target has none.
     """
 
     interpreter: Interpreter
     libc: str
     packages: tuple[Package, ...] = ()
     observed: Mapping[str, str] = field(default_factory=dict)
+    base: Base | None = None
 
     def to_json(self) -> dict[str, Json]:
         """Write the platform as the lock and its schema spell it; packages sorted by name, version and file."""
-        return {
+        value: dict[str, Json] = {
             "python": self.interpreter.to_json(),
             "libc": self.libc,
             "packages": [package.to_json() for package in sorted(self.packages)],
             "observed": dict(self.observed),
         }
+        return value if self.base is None else {**value, "base": self.base.to_json()}
 
     @cached_property
     def digest(self) -> Digest:

@@ -79,11 +79,13 @@ class Content:
 class Stream:
     """A blob that is not held in memory: what it is, and how to read it from its beginning, each time anew.
 
-    Whoever reads it verifies it against the descriptor, or takes it from where that is done.
+    Whoever reads it verifies it against the descriptor, or takes it from where that is done. ``mount_from`` is another
+    repository of the registry that it goes to, where it is already.
     """
 
     descriptor: Descriptor
     read: Callable[[], Iterator[bytes]]
+    mount_from: str | None = None
 
     @property
     def digest(self) -> Digest:
@@ -104,7 +106,11 @@ Blob: TypeAlias = Content | Stream
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
-    """An image manifest with the blobs that it names: its configuration first, then its layers."""
+    """An image manifest with the blobs that it names.
+
+    ``blobs`` are those held in memory, its configuration first; ``streams`` those that are not.
+    """
 
     manifest: Content
     blobs: tuple[Content, ...]
+    streams: tuple[Stream, ...] = ()

@@ -40,7 +40,11 @@ def push_image(
     registry: Registry, name: str, image: Image, tag: str | None = None, *, executor: Executor | None = None
 ) -> Content:
     """Write an image: its blobs, side by side where there is an executor, then its manifest, by digest and a tag."""
-    each(image.blobs, lambda blob: registry.push_blob(name, blob), executor)
+
+    def push(blob: Blob) -> None:
+        registry.push_blob(name, blob, mount_from=blob.mount_from if isinstance(blob, Stream) else None)
+
+    each((*image.streams, *image.blobs), push, executor)
     if tag is None:
         registry.push(name, image.manifest)
     else:

@@ -18,7 +18,7 @@ PACKAGE = Path(errors.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 ADAPTERS = frozenset(["sources", "registries", "resolvers", "builders", "runners", "executors", "reports"])
-PURE = frozenset(["errors", "values", "oci", "lock", "manifest", "record", "plan"])
+PURE = frozenset(["errors", "values", "oci", "lock", "manifest", "wheel", "assembly", "record", "plan"])
 
 # Each part, and the parts that it may import besides itself.
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -27,6 +27,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "oci": frozenset(["errors", "values"]),
     "lock": frozenset(["errors", "values"]),
     "manifest": frozenset(["errors", "values", "lock"]),
+    "wheel": frozenset(["errors", "values", "oci", "lock"]),
+    "assembly": frozenset(["errors", "values", "oci", "lock", "manifest", "wheel"]),
     "record": frozenset(["errors", "values", "lock", "manifest", "oci"]),
     "plan": PURE - {"plan"},
     "ports": PURE,
@@ -47,9 +49,13 @@ OWNERS: dict[str, str] = {
     "git": "clients/objects.py",
     "urllib3": "clients/http/",
     "uv": "clients/uv.py",
+    "deflate": "clients/compression.py",
+    "docker": "clients/engine.py",
     "click": "cli/",
 }
-HEAVY = frozenset(["yaml", "jsonschema", "referencing", "packaging", "git", "urllib3", "uv", "docker", "requests"])
+HEAVY = frozenset(
+    ["yaml", "jsonschema", "referencing", "packaging", "git", "urllib3", "uv", "docker", "deflate", "requests"]
+)
 
 _IMPURE = """
 asyncio concurrent fcntl fileinput ftplib getpass glob http locale logging mmap multiprocessing os platform

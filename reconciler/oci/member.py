@@ -1,0 +1,50 @@
+"""What stands in a layer: files, folders and links, with bytes that are read when they are needed (layer.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a member is. ``HARD`` is a second name of a file that stands before it in the same archive."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    LINK = "link"
+    HARD = "hard link"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """One entry of a layer.
+
+    ``path`` is relative to the root, normal, without a slash at either end. ``mode`` are its permissions, with setuid,
+    setgid and the sticky bit. ``size`` is in bytes. ``read`` gives a file's bytes, each time anew, none for other kinds.
+    ``target`` is where a link leads, as written, or the path of the file that a hard link names again.
+    """
+
+    path: str
+    kind: Kind = Kind.FILE
+    mode: int = 0o644
+    size: int = 0
+    read: Callable[[], Iterator[bytes]] | None = None
+    target: str = ""
+    uid: int = 0
+    gid: int = 0
+
+
+def file_of(path: str, data: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Member:
+    """Give a file whose bytes are held in memory."""
+    return Member(path=path, mode=mode, size=len(data), read=lambda: iter((data,)), uid=uid, gid=gid)
+
+
+def folder_of(path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Member:
+    """Give a folder."""
+    return Member(path=path, kind=Kind.FOLDER, mode=mode, uid=uid, gid=gid)
+
+
+def link_of(path: str, target: str) -> Member:
+    """Give a symbolic link."""
+    return Member(path=path, kind=Kind.LINK, mode=0o777, target=target)

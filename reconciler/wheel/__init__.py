@@ -1,0 +1,1 @@
+"""Wheels: what stands in one, checked, and what installing it leaves behind. Pure."""
