@@ -80,8 +80,8 @@ class Base:
     """The base image that was solved on: all that assembling on it has to know without reading a layer.
 
     ``image`` is the reference as declared, ``digest`` the manifest's of the platform. ``python`` is the path of its
-    interpreter. ``links`` are its symbolic links that lead to folders, path to resolved path, relative to the root: what is
-    written through one goes where it leads. ``passwd`` and ``group`` are its accounts, as text.
+    interpreter. ``links`` are its symbolic links that lead to folders, path to resolved path, relative to the root:
+    what is written through one goes where it leads. ``passwd`` and ``group`` are its accounts, as text.
     """
 
     image: str

@@ -21,7 +21,7 @@ class Member:
     """One entry of a layer.
 
     ``path`` is relative to the root, normal, without a slash at either end. ``mode`` are its permissions, with setuid,
-    setgid and the sticky bit. ``size`` is in bytes. ``read`` gives a file's bytes, each time anew, none for other kinds.
+    setgid and the sticky bit. ``size`` is in bytes. ``read`` gives a file's bytes, each time anew, none for others.
     ``target`` is where a link leads, as written, or the path of the file that a hard link names again.
     """
 

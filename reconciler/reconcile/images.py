@@ -44,7 +44,8 @@ def push_image(
     def push(blob: Blob) -> None:
         registry.push_blob(name, blob, mount_from=blob.mount_from if isinstance(blob, Stream) else None)
 
-    each((*image.streams, *image.blobs), push, executor)
+    blobs: tuple[Blob, ...] = (*image.streams, *image.blobs)
+    each(blobs, push, executor)
     if tag is None:
         registry.push(name, image.manifest)
     else:
