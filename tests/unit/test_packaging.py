@@ -47,7 +47,7 @@ def test_tools_for_tests_are_no_dependency(wheel: Path) -> None:
         metadata = message_from_bytes(archive.read("reconciler-0.1.0.dist-info/METADATA"))
     needed = {str(line).split(">")[0] for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in str(line)}
     assert needed == {
-        "click", "docker", "gitpython", "jsonschema", "packaging", "pyyaml", "referencing", "urllib3", "uv",
+        "click", "deflate", "docker", "gitpython", "jsonschema", "packaging", "pyyaml", "referencing", "urllib3", "uv",
     }  # fmt: skip
 
 
