@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 from reconciler.lock.model import Lock, PlatformLock
 from reconciler.manifest.desired import Desired
-from reconciler.oci.descriptor import Blob, Content, Descriptor, Image
+from reconciler.oci.descriptor import Blob, Content, Descriptor, Image, Stream
 from reconciler.values.canonical import Json
 from reconciler.values.commit import Commit, Revision
 from reconciler.values.digest import Digest
@@ -182,7 +182,8 @@ class Inspected(Protocol):
 class BaseImage:
     """An image that others are built on: where it is, and its manifest and configuration for one platform, verified.
 
-    ``reference`` is as declared. Its layers are read from ``registry`` when they are needed, or mounted.
+    ``reference`` is as declared. Its layers are read from ``registry`` when they are needed, or mounted where they go
+    to the same host: ``mount`` is how the registry of the environments calls the repository, none where it can't.
     """
 
     reference: str
@@ -190,6 +191,7 @@ class BaseImage:
     repository: str
     manifest: Content
     config: Content
+    mount: str | None = None
 
 
 class Bases(Protocol):
@@ -233,13 +235,38 @@ class Resolver(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """A layer that is there: how to read it, and the digest of its uncompressed form."""
+
+    stream: Stream
+    diff_id: Digest
+
+
+class Layers(Protocol):
+    """Layers of images that were built before, by what went into them."""
+
+    def find(self, key: Digest) -> Layer | None:
+        """Give a layer with that key; none where nobody made one, or it can't be had."""
+
+
+class NoLayers:
+    """Nothing was built before."""
+
+    def find(self, key: Digest) -> Layer | None:
+        """Find none."""
+        del key
+        return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """What a builder is asked: one platform of one environment."""
+    """What a builder is asked: one platform of one environment. ``layers`` are those that may be taken over."""
 
     desired: Desired
     platform: Platform
     lock: PlatformLock
     key: Digest
+    layers: Layers = field(default_factory=NoLayers)
 
 
 class Builder(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.oci import media
-from reconciler.oci.descriptor import UNKNOWN_PLATFORM, Content, Image
+from reconciler.oci.descriptor import UNKNOWN_PLATFORM, Content, Descriptor, Image
 from reconciler.oci.manifest import ImageManifest
 from reconciler.values.canonical import Json, to_canonical
 from reconciler.values.digest import Digest
@@ -61,6 +61,11 @@ def to_image(config: ImageConfig, layers: Sequence[Content], annotations: Mappin
         annotations=annotations or {},
     )
     return Image(manifest=manifest.to_content(), blobs=(written, *layers))
+
+
+def to_manifest(config: Content, layers: Sequence[Descriptor]) -> Content:
+    """Put a configuration and layers that are elsewhere, from the lowest, under one manifest."""
+    return ImageManifest(config=config.describe(), layers=tuple(layers)).to_content()
 
 
 def side_entry(media_type: str, data: bytes) -> Image:

@@ -57,6 +57,12 @@ class Question:
         """Ask for these as well."""
         return replace(self, requirements=(*self.requirements, *requirements))
 
+    def on(self, target: Target) -> Question:
+        """Ask for what every environment of a target has, and hold what its base brings."""
+        named = self.names
+        more = tuple(text for text in target.required if name_of(text) not in named)
+        return self.with_requirements(*more).with_constraints(target.installed)
+
     def with_constraints(self, versions: Mapping[str, str]) -> Question:
         """Hold packages at these versions, without requiring them."""
         held = (f"{name}=={version}" for name, version in sorted(versions.items()))

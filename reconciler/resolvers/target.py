@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from reconciler.errors import ResolveError
-from reconciler.lock.model import Interpreter
+from reconciler.lock.model import Base, Interpreter
 from reconciler.manifest.desired import Desired
 from reconciler.values.platform import Platform
 
-_UV_PLATFORMS = {
-    "linux/amd64": ("x86_64-manylinux_2_28", "glibc 2.28"),
-    "linux/arm64": ("aarch64-manylinux_2_28", "glibc 2.28"),
-    "darwin/arm64": ("aarch64-apple-darwin", "macos 13.0"),
-}
 MACOS = "13.0"
+HOST_GLIBC = (2, 28)
+"""What a compute target is taken to have."""
+_MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+_GLIBCS = ((2, 17), (2, 28), *((2, minor) for minor in range(31, 41)))
+"""The versions of glibc that uv can be asked for."""
 _VERSION = re.compile(r"([0-9]{1,2})\.([0-9]{1,3})(?:\.[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """A platform, the interpreter and the C library that wheels are chosen for."""
+    """A platform, the interpreter and the C library that wheels are chosen for.
+
+    In an image ``base`` is what they are installed on, ``installed`` the packages that it brings and that stay (name to
+    version), ``required`` what an environment has besides what its manifest asks for.
+    """
 
     platform: Platform
     interpreter: Interpreter
+    glibc: tuple[int, int] = HOST_GLIBC
+    base: Base | None = None
+    installed: Mapping[str, str] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
 
     @property
     def uv_platform(self) -> str:
         """How uv calls the platform."""
-        return _UV_PLATFORMS[str(self.platform)][0]
+        if self.platform.os == "darwin":
+            return "aarch64-apple-darwin"
+        major, minor = max(known for known in _GLIBCS if known <= self.glibc)
+        return f"{_MACHINES[str(self.platform)]}-manylinux_{major}_{minor}"
 
     @property
     def libc(self) -> str:
         """How the lock calls the C library."""
-        return _UV_PLATFORMS[str(self.platform)][1]
+        return f"macos {MACOS}" if self.platform.os == "darwin" else f"glibc {self.glibc[0]}.{self.glibc[1]}"
 
 
 def targets_of(desired: Desired) -> tuple[Target, ...]:
@@ -60,3 +72,6 @@ def interpreter_of(version: str, provider: str, desired: Desired) -> Interpreter
         abi=f"cp{match[1]}{match[2]}",
         provider="host" if provider == "auto" else provider,
     )
+
+
+OLDEST_GLIBC = _GLIBCS[0]

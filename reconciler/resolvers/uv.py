@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,19 +31,21 @@ class UvResolver:
     """Implements :class:`reconciler.ports.Resolver` for ``python.pip`` and what goes with it.
 
     ``environ`` is the caller's environment, of which only named variables reach uv. ``indexes`` are the addresses that
-    reconciler.yaml gives to aliases. ``repository`` is the root of the files that are not trusted.
+    reconciler.yaml gives to aliases. ``repository`` is the root of the files that are not trusted. ``targets`` says
+    what is solved for.
     """
 
     environ: Mapping[str, str] = field(repr=False)
     indexes: Mapping[str, str] = field(default_factory=dict, repr=False)
     repository: Path | None = None
+    targets: Callable[[Desired], tuple[Target, ...]] = targets_of
 
     def resolve(self, resolution: Resolution) -> Resolved:
         """Solve for every platform of the manifest."""
         desired = resolution.desired
-        targets = targets_of(desired)
         question = question_of(desired)
         _check_builds(question, resolution)
+        targets = self.targets(desired)
         settings = read_index_settings(self.environ, outside=self.repository)
         origin = origin_of(question, desired, configured=self.indexes, environ=self.environ, settings=settings)
         solver = Solver(
@@ -77,15 +79,25 @@ class Solver:
 
     def solve(self, target: Target) -> tuple[PlatformLock, tuple[str, ...]]:
         """Give a platform's lock, and what is worth saying about it."""
-        if not self.question.requirements:
-            return PlatformLock(interpreter=target.interpreter, libc=target.libc), ()
+        if not self.question.requirements and not target.required:
+            return self._lock(target, ()), ()
         question, pins = self._pins(target)
+        pins = tuple(pin for pin in pins if pin.name not in target.installed)
         compared = by_name(pins, self.question, self._preference(target))
         indexes = self._indexes(question, target, pins) if compared or self.origin.addresses else Indexes()
         notes = self._refuse_trap(question, target, compared, indexes)
         packages = self._packages(pins, target, indexes)
-        lock = PlatformLock(interpreter=target.interpreter, libc=target.libc, packages=packages)
-        return lock, (*notes, *notes_on(self.desired, packages))
+        return self._lock(target, packages), (*notes, *notes_on(self.desired, packages))
+
+    @staticmethod
+    def _lock(target: Target, packages: tuple[Package, ...]) -> PlatformLock:
+        return PlatformLock(
+            interpreter=target.interpreter,
+            libc=target.libc,
+            packages=packages,
+            observed=target.installed,
+            base=target.base,
+        )
 
     def ask(self, question: Question, target: Target, versions: Mapping[str, str], *, emit: bool = False) -> Compiled:
         """Ask uv; ``versions`` stay where they can. With ``emit``, and none of these, it says where it looked."""
@@ -101,7 +113,7 @@ class Solver:
 
         Where nothing was found, it may be for one of these: only its own source has it.
         """
-        question, preference = self.question, self._preference(target)
+        question, preference = self.question.on(target), self._preference(target)
         while True:
             answer = self.ask(question, target, preference)
             pins = () if answer.status else parse_pylock(answer.output)
