@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -45,7 +46,8 @@ def test_the_wheel_holds_the_package_its_type_marker_and_nothing_else(wheel: Pat
 def test_tools_for_tests_are_no_dependency(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         metadata = message_from_bytes(archive.read("reconciler-0.1.0.dist-info/METADATA"))
-    needed = {str(line).split(">")[0] for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in str(line)}
+    lines = [str(line) for line in metadata.get_all("Requires-Dist", [])]
+    needed = {re.split("[<>=!~ ;]", line)[0] for line in lines if "extra ==" not in line}
     assert needed == {
         "click", "deflate", "docker", "gitpython", "jsonschema", "packaging", "pyyaml", "referencing", "urllib3", "uv",
     }  # fmt: skip
