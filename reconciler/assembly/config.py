@@ -1,0 +1,51 @@
+"""How a container of an image starts: what the base says, then the environment, then the manifest (config.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.assembly.account import Account
+from reconciler.assembly.place import PREFIX
+from reconciler.manifest.model import Manifest
+from reconciler.oci.configuration import BaseConfig
+from reconciler.oci.image import ImageConfig
+from reconciler.values.digest import Digest
+from reconciler.values.expansion import references
+from reconciler.values.platform import Platform
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ROOT = frozenset(["root", "0"])
+
+
+def configure(
+    base: BaseConfig, manifest: Manifest, platform: Platform, account: Account, diff_ids: Sequence[Digest]
+) -> ImageConfig:
+    """Write the configuration; ``diff_ids`` are those of the layers over the base's, from the lowest."""
+    docker = manifest.docker
+    # A command of the base would be the argument of our entrypoint.
+    command = docker.command or (() if docker.entrypoint else base.command)
+    return ImageConfig(
+        platform=platform,
+        diff_ids=(*base.diff_ids, *diff_ids),
+        environment=_environment(base, manifest, account),
+        user=account.user,
+        workdir=docker.workdir or base.workdir or f"/{account.home}",
+        entrypoint=docker.entrypoint or base.entrypoint,
+        command=command,
+        labels={**base.labels, **docker.labels},
+    )
+
+
+def _environment(base: BaseConfig, manifest: Manifest, account: Account) -> dict[str, str]:
+    """Give the variables; one that refers to another is for ``run``, which expands it, and stands in no image."""
+    found = {
+        **base.environment,
+        "LANG": base.environment.get("LANG", "C.UTF-8"),
+        "VIRTUAL_ENV": f"/{PREFIX}",
+    }
+    if account.user.partition(":")[0] not in _ROOT:
+        # Whoever runs it: an id that the base does not know has neither name nor home, and tools look for both.
+        found |= {"HOME": f"/{account.home}", "USER": account.name, "LOGNAME": account.name}
+    found |= {name: text for name, text in manifest.environment_variables.items() if not references(text)}
+    path = manifest.environment_variables.get("PATH", base.environment.get("PATH", DEFAULT_PATH))
+    return found | {"PATH": f"/{PREFIX}/bin:{DEFAULT_PATH if references(path) else path}"}

@@ -1,0 +1,130 @@
+"""The builder of container images without a daemon: layers computed from a base and a lock, under one manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+
+from reconciler.assembly.account import Account, account_of
+from reconciler.assembly.config import configure
+from reconciler.assembly.layers import LayerPlan, Role, direct_url_of, plan_layers
+from reconciler.assembly.place import relocate
+from reconciler.assembly.skeleton import skeleton_of
+from reconciler.assembly.venv import minor_of
+from reconciler.builders.unassembled import refuse
+from reconciler.errors import BuildError
+from reconciler.lock.model import Package
+from reconciler.manifest.desired import Desired
+from reconciler.oci.configuration import parse_config
+from reconciler.oci.descriptor import Image, Stream
+from reconciler.oci.image import to_manifest
+from reconciler.oci.manifest import parse_image
+from reconciler.oci.member import Member
+from reconciler.oci.tar import with_folders, write_tar
+from reconciler.ports import BaseImage, Bases, Executor, Layer, Task
+from reconciler.store.layers import LayerStore
+from reconciler.store.wheels import WheelStore
+from reconciler.values.digest import Digest
+from reconciler.wheel.archive import open_wheel
+from reconciler.wheel.collision import merge
+from reconciler.wheel.installed import installed
+
+Fetch = Callable[[Sequence[Package]], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AssembleBuilder:
+    """Turns a base and a lock into an image by computing layers; what has been computed once is found by its key.
+
+    ``fetch`` brings wheels into ``wheels``. ``executor`` makes layers side by side. ``read`` gives a file of the
+    repository by its path.
+    """
+
+    bases: Bases
+    layers: LayerStore
+    wheels: WheelStore
+    fetch: Fetch
+    executor: Executor
+    read: Callable[[str], bytes]
+    name: str = field(default="assemble", init=False)
+    recipe: int = field(default=1, init=False)
+
+    def refusal(self, desired: Desired) -> str | None:
+        """Say in one line why this environment can't be assembled, or nothing."""
+        refusal = refuse(desired)
+        return None if refusal is None else refusal.message
+
+    def prepare(self, desired: Desired) -> None:
+        """Nothing has to be on this machine."""
+
+    def build(self, task: Task) -> Image:
+        """Compute the image."""
+        base = _open(self.bases, task)
+        config, manifest = parse_config(base.config), parse_image(base.manifest)
+        assert task.lock.base is not None  # noqa: S101  # checked when it was opened
+        account = account_of(task.lock.base, task.desired.manifest.docker.user)
+        plans = plan_layers(task.desired, task.lock, account, len(manifest.layers))
+        made = self._provide(task, account, plans)
+        layers = [made[plan.key] for plan in plans]
+        written = configure(
+            config, task.desired.manifest, task.platform, account, [layer.diff_id for layer in layers]
+        ).to_content()
+        below = [
+            Stream(
+                descriptor=layer, read=partial(base.registry.fetch_blob, base.repository, layer), mount_from=base.mount
+            )
+            for layer in manifest.layers
+        ]
+        streams = (*below, *(layer.stream for layer in layers))
+        return Image(
+            manifest=to_manifest(written, [stream.descriptor for stream in streams]), blobs=(written,), streams=streams
+        )
+
+    def _provide(self, task: Task, account: Account, plans: Sequence[LayerPlan]) -> Mapping[Digest, Layer]:
+        """Give every layer: from this machine, from a record, else made now."""
+        found = {plan.key: self._find(task, plan.key) for plan in plans}
+        lacking = [plan for plan in plans if found[plan.key] is None]
+        self.fetch(sorted({package for plan in lacking for package in plan.packages}))
+        made = dict(self.executor.map(lambda plan: self._make(task, account, plan), lacking))
+        there = {plan.key: layer for plan, layer in made.items()}
+        return {**{key: layer for key, layer in found.items() if layer is not None}, **there}
+
+    def _find(self, task: Task, key: Digest) -> Layer | None:
+        stored = self.layers.find(key)
+        return stored.layer if stored is not None else task.layers.find(key)
+
+    def _make(self, task: Task, account: Account, plan: LayerPlan) -> Layer:
+        assert task.lock.base is not None  # noqa: S101  # as above
+        links = task.lock.base.links
+
+        def chunks() -> Iterator[bytes]:
+            with ExitStack() as opened:
+                members = self._members(task, account, plan, opened)
+                yield from write_tar(with_folders(relocate(members, links)))
+
+        return self.layers.make(plan.key, chunks).layer
+
+    def _members(self, task: Task, account: Account, plan: LayerPlan, opened: ExitStack) -> Iterator[Member]:
+        if plan.role is Role.ENVIRONMENT:
+            return skeleton_of(task.desired, task.lock, account)
+        if plan.role is Role.PACKAGES:
+            return self._packages(task, plan, opened)
+        raise BuildError(f"layers of {plan.role.value} are not in this version")
+
+    def _packages(self, task: Task, plan: LayerPlan, opened: ExitStack) -> Iterator[Member]:
+        python = minor_of(task.lock.interpreter.version)
+        groups = []
+        for package in plan.packages:
+            file = opened.enter_context(self.wheels.open(package.sha256))
+            wheel = open_wheel(file, package.file)
+            groups.append((package.file, installed(wheel, python=python, direct_url=direct_url_of(package))))
+        return iter(merge(groups))
+
+
+def _open(bases: Bases, task: Task) -> BaseImage:
+    base = task.lock.base
+    if base is None:
+        raise BuildError("the lock names no base image", hint="run `reconciler lock` again")
+    return bases.open(base.image, task.platform, digest=Digest.parse(base.digest))

@@ -1,0 +1,60 @@
+"""What can't be assembled: the first field that asks for it, in one line. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.manifest.desired import Desired
+from reconciler.manifest.model import Docker, Manifest, Python
+from reconciler.manifest.refusal import Refusal, unsolvable
+
+_LATER = "is not in this version"
+
+
+def refuse(desired: Desired) -> Refusal | None:
+    """Say which field no image can be assembled for, and what to write instead, or nothing."""
+    return next(_refusals(desired), None)
+
+
+def _refusals(desired: Desired) -> Iterator[Refusal]:
+    manifest = desired.manifest
+    named = [*_docker(manifest.docker), *_python(manifest.python), *_system(manifest)]
+    yield from (Refusal(field=field, message=message) for field, message in named)
+    found = unsolvable(desired)
+    if found is not None:
+        yield found
+
+
+def _docker(docker: Docker) -> Iterator[tuple[str, str]]:
+    if docker.base_dockerfile is not None:
+        yield "docker.base_dockerfile", f"docker.base_dockerfile needs the docker builder, which {_LATER}"
+    if docker.base_environment is not None:
+        yield "docker.base_environment", f"docker.base_environment {_LATER}; name an image in docker.base_image"
+    if docker.build != Docker().build:
+        yield "docker.build", "docker.build goes with docker.base_dockerfile; remove the field"
+
+
+def _python(python: Python) -> Iterator[tuple[str, str]]:
+    if python.provider not in ("auto", "image"):
+        yield (
+            "python.provider",
+            f"python.provider: {python.provider} {_LATER}; with `image` the base image brings Python",
+        )
+    if python.user_managed_dependencies:
+        message = "is for the compute target; in an image nothing is observed, remove the field"
+        yield "python.user_managed_dependencies", f"python.user_managed_dependencies {message}"
+    if python.base_packages == "replace":
+        yield "python.base_packages", f"python.base_packages: replace {_LATER}; `ignore` sees nothing of the base's"
+    if python.bytecode:
+        yield "python.bytecode", f"python.bytecode: true {_LATER}; write `bytecode: false`"
+
+
+def _system(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    for name in ("system_packages", "system_repositories"):
+        if getattr(manifest, name):
+            yield name, f"{name} {_LATER}; take a base image that has them"
+    if manifest.cuda is not None:
+        yield "cuda", f"cuda {_LATER}; name the index of CUDA wheels under python.sources"
+    for platform in manifest.platforms:
+        if platform.os != "linux":
+            yield "platforms", f"platforms: {platform} is for environments on the compute target, images are for Linux"
