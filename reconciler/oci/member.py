@@ -22,7 +22,8 @@ class Member:
 
     ``path`` is relative to the root, normal, without a slash at either end. ``mode`` are its permissions, with setuid,
     setgid and the sticky bit. ``size`` is in bytes. ``read`` gives a file's bytes, each time anew, none for others.
-    ``target`` is where a link leads, as written, or the path of the file that a hard link names again.
+    ``target`` is where a link leads, as written, or the path of the file that a hard link names again. ``digest``
+    is what is known of a file's bytes unread, as RECORD writes it (``sha256=…``), empty where nobody said.
     """
 
     path: str
@@ -33,6 +34,7 @@ class Member:
     target: str = ""
     uid: int = 0
     gid: int = 0
+    digest: str = ""
 
 
 def file_of(path: str, data: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Member:

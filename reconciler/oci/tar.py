@@ -1,17 +1,28 @@
-"""A layer as a tar archive that is a pure function of the files in it (image-spec 1.1, layer.md).
+"""Layers as tar archives that are pure functions of what is in them (image-spec 1.1, layer.md).
 
-It is not compressed: compression libraries write different bytes for the same input.
+They are not compressed here: compression libraries write different bytes for the same input.
 """
 
 from __future__ import annotations
 
 import io
+import struct
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from reconciler.errors import BuildError, CorruptError
+from reconciler.oci.member import Kind, Member, folder_of
 
 _FOLDER_MODE = 0o755
 _PERMISSIONS = 0o777
 _WHITEOUT = ".wh."
+_BLOCK, _CHUNK = 512, 1 << 20
+_HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")  # POSIX.1-1988 (ustar)
+_NAME, _PREFIX = 100, 155
+_MAX_SIZE, _MAX_OWNER, _MAX_MODE = 8**11 - 1, 8**7 - 1, 0o7777
+_TYPES = {Kind.FILE: b"0", Kind.HARD: b"1", Kind.LINK: b"2", Kind.FOLDER: b"5"}
+_EXTENDED = b"x"
 
 
 def to_tar(files: Mapping[str, tuple[int, bytes]]) -> bytes:
@@ -57,3 +68,121 @@ def _refuse(path: str, mode: int) -> None:
         raise ValueError(f"a name that begins with {_WHITEOUT} deletes: {path!r}")
     if mode != mode & _PERMISSIONS:
         raise ValueError(f"not the permissions of a file: {mode:o}")
+
+
+# -- what is streamed -------------------------------------------------------------------------------------------
+
+
+def with_folders(members: Iterable[Member]) -> Iterator[Member]:
+    """Give the members sorted by path, with the folders above them that are lacking: mode 755, owned by root.
+
+    A folder that is given twice in the same way is kept once; any other path that is given twice is a BuildError.
+    """
+    found: dict[str, Member] = {}
+    for member in members:
+        there = found.setdefault(member.path, member)
+        if there is not member and (there.kind is not Kind.FOLDER or there != member):
+            raise BuildError(f"a layer can't hold /{member.path} twice")
+    for path in [*found]:
+        for folder in reversed(_above(path)):
+            if found.setdefault(folder, folder_of(folder)).kind is not Kind.FOLDER:
+                raise BuildError(f"a layer can't hold /{path}: /{folder} is no folder")
+    return (found[path] for path in sorted(found))
+
+
+def write_tar(members: Iterable[Member]) -> Iterator[bytes]:
+    """Write an archive in pieces of about 1 MiB: at time 0, owners by number alone.
+
+    Members come sorted by path, those above before those below (:func:`with_folders`). Their form is that of
+    POSIX.1-1988 (ustar), with POSIX.1-2001 (pax) headers where a name, a size or an owner needs them. A path that
+    is absolute, leads out, is not normal, out of order or would delete something is a ValueError. A file that
+    gives another number of bytes than its size is a CorruptError.
+    """
+    buffer, last = bytearray(), ""
+    for member in members:
+        _refuse(member.path, member.mode & _PERMISSIONS)
+        if member.path <= last:
+            raise ValueError(f"{member.path!r} stands behind {last!r}")
+        last = member.path
+        buffer += _headers(member)
+        if member.kind is Kind.FILE:
+            for chunk in _content(member):
+                buffer += chunk
+                if len(buffer) >= _CHUNK:
+                    yield bytes(buffer)
+                    buffer.clear()
+            buffer += bytes(-member.size % _BLOCK)
+    yield bytes(buffer) + bytes(2 * _BLOCK)
+
+
+def _content(member: Member) -> Iterator[bytes]:
+    left = member.size
+    for chunk in member.read() if member.read is not None else ():
+        left -= len(chunk)
+        if left < 0:
+            break
+        yield chunk
+    if left:
+        raise CorruptError(f"/{member.path} has not the {member.size} bytes that it was to have")
+
+
+def _headers(member: Member) -> bytes:
+    """Give the blocks before a member's bytes."""
+    if member.mode != member.mode & _MAX_MODE:
+        raise ValueError(f"not the permissions of a file: {member.mode:o}")
+    name = f"{member.path}/" if member.kind is Kind.FOLDER else member.path
+    extended: dict[str, str] = {}
+    prefix, short = _split(name)
+    if short is None:
+        extended["path"] = name
+    if _is_long(member.target):
+        extended["linkpath"] = member.target
+    size = member.size if member.kind is Kind.FILE else 0
+    numbers = {"size": (size, _MAX_SIZE), "uid": (member.uid, _MAX_OWNER), "gid": (member.gid, _MAX_OWNER)}
+    extended |= {key: str(value) for key, (value, most) in numbers.items() if value > most}
+    plain = replace(
+        member, target="" if "linkpath" in extended else member.target, size=0 if "size" in extended else size,
+        uid=0 if "uid" in extended else member.uid, gid=0 if "gid" in extended else member.gid,
+    )  # fmt: skip
+    header = _header(plain, _TYPES[member.kind], prefix, name.encode()[:_NAME] if short is None else short)
+    return _extension(extended) + header if extended else header
+
+
+def _header(member: Member, kind: bytes, prefix: bytes, name: bytes) -> bytes:
+    fields = [
+        name, b"%07o" % member.mode, b"%07o" % member.uid, b"%07o" % member.gid, b"%011o" % member.size,
+        b"%011o" % 0, b" " * 8, kind, member.target.encode(), b"ustar\x0000", b"", b"",
+        b"%07o" % 0, b"%07o" % 0, prefix,
+    ]  # fmt: skip
+    fields[6] = b"%06o\0 " % sum(_HEADER.pack(*fields))
+    return _HEADER.pack(*fields)
+
+
+def _extension(records: Mapping[str, str]) -> bytes:
+    data = b"".join(_record(key, value) for key, value in sorted(records.items()))
+    about = Member(path="", size=len(data))
+    return _header(about, _EXTENDED, b"", b"././@PaxHeader") + data + bytes(-len(data) % _BLOCK)
+
+
+def _record(key: str, value: str) -> bytes:
+    """Write ``LENGTH KEY=VALUE``, where the length counts its own digits (pax, extended header)."""
+    rest = f" {key}={value}\n".encode()
+    length = len(rest) + 1
+    while len(rest) + len(str(length)) != length:
+        length = len(rest) + len(str(length))
+    return str(length).encode() + rest
+
+
+def _is_long(text: str) -> bool:
+    return len(text) > _NAME or not text.isascii()
+
+
+def _split(name: str) -> tuple[bytes, bytes | None]:
+    """Split a name between the two fields of a header; the second is none where it fits neither way."""
+    if not name.isascii():
+        return b"", None
+    if len(name) <= _NAME:
+        return b"", name.encode()
+    place = name.rfind("/", 0, _PREFIX + 1)
+    rest = name[place + 1 :]
+    return (name[:place].encode(), rest.encode()) if place > 0 and 0 < len(rest) <= _NAME else (b"", None)

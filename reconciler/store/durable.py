@@ -75,8 +75,13 @@ def create_file(path: Path, chunks: Iterable[bytes], *, keep: Callable[[], bool]
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file in one step that need not survive a power loss: for what is checked on reading and derived anew."""
+    replace_stream(path, (data,))
+
+
+def replace_stream(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file as :func:`replace_file` does, in pieces; what ``chunks`` raises leaves nothing behind."""
     with disk_errors(path, "write"), _temporary(path.parent) as (name, file):
-        _write_all(file, (data,))
+        _write_all(file, chunks)
         name.replace(path)
 
 
