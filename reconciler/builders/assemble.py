@@ -9,8 +9,9 @@ from functools import partial
 
 from reconciler.assembly.account import Account, account_of
 from reconciler.assembly.config import configure
+from reconciler.assembly.files import files_of
 from reconciler.assembly.layers import LayerPlan, Role, direct_url_of, plan_layers
-from reconciler.assembly.place import relocate
+from reconciler.assembly.place import PREFIX, relocate
 from reconciler.assembly.skeleton import skeleton_of
 from reconciler.assembly.venv import minor_of
 from reconciler.builders.unassembled import refuse
@@ -111,6 +112,8 @@ class AssembleBuilder:
             return skeleton_of(task.desired, task.lock, account)
         if plan.role is Role.PACKAGES:
             return self._packages(task, plan, opened)
+        if plan.role is Role.FILES:
+            return files_of(task.desired, account, self.read)
         raise BuildError(f"layers of {plan.role.value} are not in this version")
 
     def _packages(self, task: Task, plan: LayerPlan, opened: ExitStack) -> Iterator[Member]:
@@ -119,7 +122,9 @@ class AssembleBuilder:
         for package in plan.packages:
             file = opened.enter_context(self.wheels.open(package.sha256))
             wheel = open_wheel(file, package.file)
-            groups.append((package.file, installed(wheel, python=python, direct_url=direct_url_of(package))))
+            groups.append(
+                (package.file, installed(wheel, python=python, prefix=PREFIX, direct_url=direct_url_of(package)))
+            )
         return iter(merge(groups))
 
 

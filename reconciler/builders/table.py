@@ -2,34 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler.builders.host import HostBuilder
 from reconciler.builders.usermanaged import UserManagedBuilder
 from reconciler.clients.uv import Uv
-from reconciler.ports import Builder
+from reconciler.ports import Bases, Builder, Executor
 from reconciler.store.hosts import Hosts
 
-NO_SOURCES: Mapping[str, str] = MappingProxyType({})
+if TYPE_CHECKING:
+    from reconciler.clients.wheels import WheelFetcher
+    from reconciler.store.layers import LayerStore
+
+MAX_FILE = 1 << 26
+"""Bytes of a file of the repository that goes into an image."""
 
 
-class Factory(Protocol):
-    """Makes a builder."""
+class Reader(Protocol):
+    """Gives a file of the repository (``ports.Source.read``)."""
 
-    def __call__(self, hosts: Hosts, uv: Uv, sources: Mapping[str, str] = NO_SOURCES) -> Builder:
-        """Take where environments stand, uv, and the addresses that reconciler.yaml gives to aliases."""
-
-
-def _host(hosts: Hosts, uv: Uv, sources: Mapping[str, str] = NO_SOURCES) -> Builder:
-    return HostBuilder(hosts=hosts, uv=uv, sources=sources)
+    def read(self, path: str, *, limit: int = ...) -> bytes:
+        """Give its bytes."""
 
 
-def _user_managed(hosts: Hosts, uv: Uv, sources: Mapping[str, str] = NO_SOURCES) -> Builder:
-    del hosts, uv, sources
+class Tools(Protocol):
+    """What builders are made of; each takes what it needs."""
+
+    @property
+    def hosts(self) -> Hosts:
+        """Where environments of this machine stand."""
+
+    @property
+    def uv(self) -> Uv:
+        """Run uv."""
+
+    @property
+    def index_addresses(self) -> Mapping[str, str]:
+        """The addresses that reconciler.yaml gives to aliases."""
+
+    @property
+    def bases(self) -> Bases:
+        """Find base images."""
+
+    @property
+    def layers(self) -> LayerStore:
+        """The layers that were made on this machine."""
+
+    @property
+    def fetcher(self) -> WheelFetcher:
+        """Bring wheels."""
+
+    @property
+    def makers(self) -> Executor:
+        """Make layers side by side."""
+
+    @property
+    def source(self) -> Reader:
+        """The files of the repository."""
+
+
+Factory = Callable[[Tools], Builder]
+
+
+def _host(tools: Tools) -> Builder:
+    return HostBuilder(hosts=tools.hosts, uv=tools.uv, sources=tools.index_addresses)
+
+
+def _user_managed(tools: Tools) -> Builder:
+    del tools
     return UserManagedBuilder()
 
 
-BUILDERS: Mapping[str, Factory] = MappingProxyType({"host": _host, "user-managed": _user_managed})
-"""Name to factory. ``assemble`` and ``docker`` are not there yet: :func:`reconciler.builders.unsupported.refuse`."""
+def _assemble(tools: Tools) -> Builder:
+    from reconciler.builders.assemble import AssembleBuilder  # noqa: PLC0415  # only images pay
+
+    return AssembleBuilder(
+        bases=tools.bases,
+        layers=tools.layers,
+        wheels=tools.fetcher.store,
+        fetch=tools.fetcher.fetch,
+        executor=tools.makers,
+        read=lambda path: tools.source.read(path, limit=MAX_FILE),
+    )
+
+
+BUILDERS: Mapping[str, Factory] = MappingProxyType(
+    {"assemble": _assemble, "host": _host, "user-managed": _user_managed}
+)
+"""Name to factory. ``docker`` is not there yet: :func:`reconciler.builders.unassembled.refuse`."""

@@ -18,11 +18,18 @@ def refuse(desired: Desired) -> Refusal | None:
 
 def _refusals(desired: Desired) -> Iterator[Refusal]:
     manifest = desired.manifest
-    named = [*_docker(manifest.docker), *_python(manifest.python), *_system(manifest)]
+    named = [*_whole(manifest), *_docker(manifest.docker), *_python(manifest.python), *_system(manifest)]
     yield from (Refusal(field=field, message=message) for field, message in named)
     found = unsolvable(desired)
     if found is not None:
         yield found
+
+
+def _whole(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    if manifest.builder == "docker":
+        yield "builder", f"builder: the docker builder {_LATER}; remove it"
+    elif not manifest.docker.enabled:
+        yield "builder", "builder: assemble makes images, and `docker.enabled` is false; remove one of them"
 
 
 def _docker(docker: Docker) -> Iterator[tuple[str, str]]:

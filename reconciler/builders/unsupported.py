@@ -9,8 +9,8 @@ from reconciler.manifest.model import Docker, Manifest, Python
 from reconciler.manifest.refusal import Refusal, unsolvable
 
 CONTAINERS = (
-    "container images need the assemble builder, which is not in this version; "
-    "`docker: {enabled: false}` makes the environment directly on the compute target"
+    "the host builder makes environments directly on the compute target; "
+    "write `docker: {enabled: false}`, or remove `builder`"
 )
 _PLAIN_DOCKER = Docker()
 _DOCKER_FIELDS = (
@@ -62,11 +62,8 @@ def _refusals(desired: Desired) -> Iterator[Refusal]:
 
 
 def _whole(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    if manifest.builder in ("assemble", "docker"):
-        yield "builder", f"builder: the {manifest.builder} builder is not in this version; remove it or write `host`"
     if manifest.docker.enabled:
-        written = any(field == "docker" or field.startswith("docker.") for field in manifest.lines)
-        yield "docker.enabled" if written else "name", CONTAINERS
+        yield "builder", CONTAINERS
 
 
 def _docker(docker: Docker) -> Iterator[tuple[str, str]]:

@@ -20,13 +20,15 @@ from reconciler.reconcile.declaration import Declared, Reading, declare, manifes
 if TYPE_CHECKING:
     from reconciler import ports
     from reconciler.clients.uv import Uv
+    from reconciler.clients.wheels import WheelFetcher
     from reconciler.plan.observed import Observed
     from reconciler.plan.state import State
-    from reconciler.ports import Executor, History, Registry, Reporter, Source
+    from reconciler.ports import Bases, Executor, History, Registry, Reporter, Source
     from reconciler.reconcile.means import Means
     from reconciler.reconcile.survey import Sight
     from reconciler.registries.cached import CachedRegistry
     from reconciler.store.hosts import Hosts
+    from reconciler.store.layers import LayerStore
     from reconciler.values.commit import Revision
 
 CONFIG = "reconciler.yaml"
@@ -224,9 +226,12 @@ class Workspace:
     def judge(self, desired: Desired) -> Desired:
         """Say which builder makes an environment, or why none of this version can."""
         from reconciler.builders.choice import choose  # noqa: PLC0415  # `list` needs none
-        from reconciler.builders.unsupported import refuse  # noqa: PLC0415  # the same
 
         judged = replace(desired, builder=choose(desired.manifest))
+        if judged.builder in ("assemble", "docker"):
+            from reconciler.builders.unassembled import refuse  # noqa: PLC0415  # the same
+        else:
+            from reconciler.builders.unsupported import refuse  # noqa: PLC0415  # the same
         refusal = refuse(judged)
         if refusal is None:
             return judged
@@ -287,8 +292,14 @@ class Workspace:
 
         return Means(
             registry=self.registry,
-            builders={name: make(self.hosts, self.uv, self.index_addresses) for name, make in BUILDERS.items()},
-            resolvers=resolvers(os.environ, indexes=self.index_addresses, repository=self.root),
+            builders={name: make(self) for name, make in BUILDERS.items()},
+            resolvers=resolvers(
+                os.environ,
+                bases=self.bases,
+                cache=self.cache,
+                indexes=self.index_addresses,
+                repository=self.root,
+            ),
             executor=self.executor,
             reporter=reporter,
             transfers=self.transfers,
@@ -307,6 +318,42 @@ class Workspace:
         from reconciler.clients.uv import Uv  # noqa: PLC0415  # the same
 
         return Uv(environ=os.environ, outside=self.root)
+
+    @cached_property
+    def bases(self) -> Bases:
+        """Base images."""
+        from reconciler.registries.bases import ImageBases  # noqa: PLC0415  # the same
+
+        return ImageBases(connect=self.open, root=self.root, target=self.address)
+
+    @cached_property
+    def layers(self) -> LayerStore:
+        """The layers that were made here."""
+        from reconciler.clients.compression import compress  # noqa: PLC0415  # the same
+        from reconciler.store.layers import LayerStore  # noqa: PLC0415  # the same
+
+        return LayerStore(path=self.folder / "layers", compress=compress)
+
+    @cached_property
+    def fetcher(self) -> WheelFetcher:
+        """Who brings wheels, and where they are kept."""
+        from reconciler.clients.wheels import WheelFetcher  # noqa: PLC0415  # the same
+        from reconciler.store.wheels import WheelStore  # noqa: PLC0415  # the same
+
+        return WheelFetcher(
+            store=WheelStore(path=self.folder / "wheels"),
+            uv=self.uv,
+            executor=self.transfers,
+            sources=self.index_addresses,
+            repository=self.root,
+        )
+
+    @cached_property
+    def makers(self) -> Executor:
+        """Who makes layers, a thread a processor: hashing and compressing keep it busy."""
+        from reconciler.executors.transfers import Transfers  # noqa: PLC0415  # the same
+
+        return Transfers(os.cpu_count() or 1)
 
     @property
     def index_addresses(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from reconciler.plan.metadata import metadata_of
 from reconciler.plan.observed import Present
 from reconciler.ports import Builder, Progress, Stage, Task
 from reconciler.reconcile.images import copy_image, find_artifact, push_image
+from reconciler.reconcile.layers import RecordLayers
 from reconciler.reconcile.means import Means
 from reconciler.reconcile.observe import Depth, observe
 from reconciler.reconcile.publish import (
@@ -148,7 +149,7 @@ def _known(work: Work) -> Mapping[Digest, Digest]:
 
 def _build(work: Work, builder: Builder, lock: Lock, platform: Platform, key: Digest) -> Content:
     work.means.reporter.report(Progress(name=work.step.name, stage=Stage.BUILDING, detail=str(platform)))
-    task = Task(desired=work.desired, platform=platform, lock=lock.platforms[platform], key=key)
+    task = Task(desired=work.desired, platform=platform, lock=lock.platforms[platform], key=key, layers=_layers(work))
     registry, name = work.means.registry, work.step.name
     image = builder.build(task)
     if registry.remote and key not in _known(work):  # the first with a key wins: another run may have made it meanwhile
@@ -156,6 +157,13 @@ def _build(work: Work, builder: Builder, lock: Lock, platform: Platform, key: Di
         if first is not None:
             return first
     return push_image(registry, name, image, build_tag(key), executor=work.means.transfers)
+
+
+def _layers(work: Work) -> RecordLayers:
+    """Give the layers of the record that this step starts from, where it is our own."""
+    own = [work.present.record] if work.present else []
+    records = [record for record in own if record.facts.manager == work.policy.manager]
+    return RecordLayers(registry=work.means.registry, records=records)
 
 
 def _register(work: Work, draft: Draft) -> Published:

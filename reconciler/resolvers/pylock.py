@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
 
+from reconciler.clients.simple import file_of
 from reconciler.errors import ResolveError
 from reconciler.lock.wheels import best
 from reconciler.values.pep import normalise
@@ -32,11 +31,6 @@ class Pin:
     def file(self) -> str:
         """The file's name."""
         return file_of(self.url)
-
-
-def file_of(url: str) -> str:
-    """Give the name of the file that an address leads to."""
-    return unquote(re.split(r"[?#]", url, maxsplit=1)[0].rpartition("/")[2])
 
 
 def parse_pylock(text: str) -> tuple[Pin, ...]:

@@ -6,23 +6,14 @@ files (PEP 592). A folder or a page of links counts as an index of everything in
 
 from __future__ import annotations
 
-import html
-import json
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from reconciler.clients.http.index import Answer, Http
-from reconciler.errors import NotFoundError, UnavailableError
-from reconciler.resolvers.pylock import file_of
-from reconciler.resolvers.sizes import path_of
+from reconciler.clients.http.index import Http
+from reconciler.clients.simple import Link, fetch_place, fetch_project
 from reconciler.values.pep import normalise
 
-_ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
-_ANCHOR = re.compile(r"""<a\s((?:[^>"']++|"[^"]*+"|'[^']*+')*+)>""", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""([A-Za-z-]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++)))?+""")
 _WHEEL_PARTS = 4  # name, version, Python, ABI, platform: at least one more
 
 
@@ -43,58 +34,17 @@ class ReleaseFile:
 
 def fetch_releases(name: str, index: str, http: Http) -> tuple[ReleaseFile, ...]:
     """List a package's files on one index, without those that were yanked; empty where the index has none."""
-    folder = path_of(index)
-    address = f"{index.rstrip('/')}/{name}/"
-    try:
-        page = http.get(address, accept=_ACCEPT) if folder is None else _read_page(folder / name / "index.html")
-    except NotFoundError:
-        return ()
-    return tuple(_files(name, page))
+    return tuple(_files(name, fetch_project(name, index, http)))
 
 
 def fetch_links(name: str, place: str, http: Http) -> tuple[ReleaseFile, ...]:
     """List a package's files in a folder or on a page of links."""
-    folder = path_of(place)
-    if folder is None:
-        return tuple(_files(name, http.get(place, accept="text/html")))
-    if not folder.is_dir():
-        return tuple(_files(name, _read_page(folder)))
-    found = (_file(name, path.name) for path in sorted(folder.iterdir()))
-    return tuple(file for file in found if file is not None)
+    return tuple(_files(name, fetch_place(place, http)))
 
 
-def _read_page(path: Path) -> Answer:
-    try:
-        return Answer(url=path.as_uri(), media_type="text/html", body=path.read_bytes())
-    except OSError as error:
-        raise NotFoundError("the package index has no such page") from error
-
-
-def _files(name: str, page: Answer) -> Iterator[ReleaseFile]:
-    try:
-        listed = list(_from_json(page.body) if page.media_type.endswith("json") else _from_html(page.body))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnavailableError("the package index sends a page that can't be read") from error
-    found = (_file(name, file, requires, uploaded) for file, requires, uploaded in listed)
+def _files(name: str, links: Iterable[Link]) -> Iterator[ReleaseFile]:
+    found = (_file(name, link.file, link.requires_python, link.uploaded) for link in links if not link.is_yanked)
     return (file for file in found if file is not None)
-
-
-def _from_json(body: bytes) -> Iterator[tuple[str, str, str]]:
-    for entry in json.loads(body)["files"]:
-        if not entry.get("yanked"):
-            yield str(entry["filename"]), entry.get("requires-python") or "", entry.get("upload-time") or ""
-
-
-def _from_html(body: bytes) -> Iterator[tuple[str, str, str]]:
-    # Pages hold thousands of links; html.parser takes a second for what these two patterns do in a twentieth.
-    for anchor in _ANCHOR.finditer(body.decode("utf-8", errors="replace")):
-        given = {
-            name.lower(): html.unescape(double or single or bare)
-            for name, double, single, bare in _ATTRIBUTE.findall(anchor[1])
-        }
-        if given.get("href") and "data-yanked" not in given:
-            requires, uploaded = given.get("data-requires-python", ""), given.get("data-upload-time", "")
-            yield file_of(given["href"]), requires, uploaded
 
 
 def _file(name: str, file: str, requires: str = "", uploaded: str = "") -> ReleaseFile | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from reconciler.clients.http.index import Http
 from reconciler.clients.http.transport import CONNECTIONS
+from reconciler.clients.simple import path_of
 from reconciler.errors import ResolveError
 from reconciler.resolvers.pylock import Pin
 
@@ -32,14 +32,6 @@ def _size(pin: Pin, known: Mapping[str, int], http: Http) -> int:
     if size is None:
         raise ResolveError(f"the index does not tell the size of {pin.file}")
     return size
-
-
-def path_of(url: str) -> Path | None:
-    """Give the file that an address of this machine leads to; none for one of another."""
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return None if parts.scheme else Path(unquote(url))
 
 
 def _size_on_disk(path: Path) -> int | None:

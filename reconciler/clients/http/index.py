@@ -42,7 +42,8 @@ _CHUNK = 1 << 16
 _MAX_DIGITS = 18
 _MAX_PIECES = 1 << 20
 _GZIP = 31  # zlib: a window of 15 bits, and a gzip header
-_OK, _DENIED, _MISSING = 200, (401, 403, 407), (404, 410)
+_FILE_CHUNK = 1 << 18
+_OK, _PART, _DENIED, _MISSING = 200, 206, (401, 403, 407), (404, 410)
 _ELSEWHERE = (301, 302, 303, 307, 308)
 _LATER = (429, 500, 502, 503, 504)
 _NO_ANSWER = "the package index does not answer"
@@ -88,6 +89,25 @@ class Http:
                 return Answer(url=found, media_type=media_type, body=body)
         raise UnavailableError(_NO_ANSWER, hint=_AGAIN)
 
+    def stream(self, url: str) -> Iterator[bytes]:
+        """Give a file as it comes; where the connection ends early, what is lacking is asked for (RFC 9110, 14).
+
+        How long it is, is the caller's to check.
+        """
+        done = 0
+        for left in self._tries():
+            headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={done}-"} if done else {})}
+            with left, self._asked("GET", url, headers) as (answer, _):
+                passed = 0 if _begins_at(answer, done) else done  # some servers know no ranges
+                for piece in _timely(answer, left):
+                    fresh, passed = piece[passed:], max(0, passed - len(piece))
+                    done += len(fresh)
+                    if fresh:
+                        yield fresh
+                answer.release_conn()
+                return
+        raise UnavailableError(_NO_ANSWER, hint=_AGAIN)
+
     def _tries(self) -> Iterator[_Try]:
         """Give one try after another, until one is done: few of them, and none beyond the time."""
         end = time.monotonic() + self.limit_s
@@ -108,7 +128,7 @@ class Http:
             own = {"Authorization": authorization} if authorization and origin(parts) == origin(first) else {}
             with closing(self._send(method, parts, {**headers, **own})) as answer:
                 if answer.status not in _ELSEWHERE:
-                    _check_status(answer)
+                    _check_status(answer, _PART if "Range" in headers else _OK)
                     yield answer, urlunsplit(without_credentials(parts))
                     return
                 parts = _next(parts, answer.headers.get("Location", ""))
@@ -175,6 +195,14 @@ def split(url: str) -> SplitResult:
     return parts
 
 
+def like(url: str, index: str) -> str:
+    """Give a file's address the credentials of the index that names it, where both are of one origin."""
+    parts, own = split(url), split(index)
+    if parts.username is not None or origin(parts) != origin(own):
+        return url
+    return urlunsplit(parts._replace(netloc=own.netloc))
+
+
 def _next(parts: SplitResult, location: str) -> SplitResult:
     """Say where a redirect leads; a credential that it brings is dropped."""
     try:
@@ -186,7 +214,16 @@ def _next(parts: SplitResult, location: str) -> SplitResult:
     return found
 
 
-def _check_status(answer: urllib3.BaseHTTPResponse) -> None:
+def _begins_at(answer: urllib3.BaseHTTPResponse, place: int) -> bool:
+    """Tell whether an answer is the rest from ``place`` on, and not the whole; any other part is refused."""
+    if answer.status != _PART:
+        return place == 0
+    if not answer.headers.get("Content-Range", "").startswith(f"bytes {place}-"):
+        raise UnavailableError("the package index sends another part of a file than was asked for")
+    return True
+
+
+def _check_status(answer: urllib3.BaseHTTPResponse, other: int) -> None:
     if answer.status in _LATER:
         after = answer.headers.get("Retry-After", "")
         raise _Laterlike(answer.status, float(after) if after.isdecimal() and len(after) <= _MAX_DIGITS else 0.0)
@@ -194,7 +231,7 @@ def _check_status(answer: urllib3.BaseHTTPResponse) -> None:
         raise NotFoundError("the package index has no such page")
     if answer.status in _DENIED:
         raise DeniedError("the package index refuses", hint="check the credentials in the machine's settings")
-    if answer.status != _OK:
+    if answer.status not in (_OK, other):
         raise UnavailableError(f"the package index answers with status {answer.status}")
 
 
@@ -214,6 +251,13 @@ def _body(answer: Any, left: _Try) -> bytes:  # noqa: ANN401  # urllib3's, whose
     if not body:  # the connection ended among the headers
         raise UnavailableError("the package index sends an empty page", hint=_AGAIN)
     return bytes(body)
+
+
+def _timely(answer: Any, left: _Try) -> Iterator[bytes]:  # noqa: ANN401  # as above
+    for piece in iter(lambda: answer.read1(_FILE_CHUNK, decode_content=False), b""):
+        if time.monotonic() > left.end:
+            raise UnavailableError("the package index sends a file too slowly", hint=_AGAIN)
+        yield piece
 
 
 def _plain(pieces: Iterator[bytes]) -> Iterator[bytes]:
