@@ -13,7 +13,7 @@ from reconciler.ports import Bases, Builder, Executor
 from reconciler.store.hosts import Hosts
 
 if TYPE_CHECKING:
-    from reconciler.clients.wheels import WheelFetcher
+    from reconciler.builders.fetcher import WheelFetcher
     from reconciler.store.layers import LayerStore
 
 MAX_FILE = 1 << 26

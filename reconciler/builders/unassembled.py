@@ -53,7 +53,10 @@ def _python(python: Python) -> Iterator[tuple[str, str]]:
     if python.base_packages == "replace":
         yield "python.base_packages", f"python.base_packages: replace {_LATER}; `ignore` sees nothing of the base's"
     if python.bytecode:
-        yield "python.bytecode", f"python.bytecode: true {_LATER}; write `bytecode: false`"
+        yield (
+            "python.bytecode",
+            "container images with bytecode are not in this version; write `python: {bytecode: false}`",
+        )
 
 
 def _system(manifest: Manifest) -> Iterator[tuple[str, str]]:

@@ -62,6 +62,9 @@ def _refusals(desired: Desired) -> Iterator[Refusal]:
 
 
 def _whole(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    if manifest.builder in ("assemble", "docker"):
+        message = "makes images, and `docker.enabled` is false; remove one of them"
+        yield "builder", f"builder: {manifest.builder} {message}"
     if manifest.docker.enabled:
         yield "builder", CONTAINERS
 

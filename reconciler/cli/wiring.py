@@ -19,8 +19,8 @@ from reconciler.reconcile.declaration import Declared, Reading, declare, manifes
 
 if TYPE_CHECKING:
     from reconciler import ports
+    from reconciler.builders.fetcher import WheelFetcher
     from reconciler.clients.uv import Uv
-    from reconciler.clients.wheels import WheelFetcher
     from reconciler.plan.observed import Observed
     from reconciler.plan.state import State
     from reconciler.ports import Bases, Executor, History, Registry, Reporter, Source
@@ -337,7 +337,7 @@ class Workspace:
     @cached_property
     def fetcher(self) -> WheelFetcher:
         """Who brings wheels, and where they are kept."""
-        from reconciler.clients.wheels import WheelFetcher  # noqa: PLC0415  # the same
+        from reconciler.builders.fetcher import WheelFetcher  # noqa: PLC0415  # the same
         from reconciler.store.wheels import WheelStore  # noqa: PLC0415  # the same
 
         return WheelFetcher(

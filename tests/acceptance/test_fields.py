@@ -165,7 +165,7 @@ TABLE: dict[str, Honoured | Refused] = {
     "python.bytecode": Refused(value=True),
     "python.user_managed_dependencies": Honoured(value=True, shows=lambda seen: "pip" in seen.lock.observed),
     "python.interpreter_path": Honoured("own-python", lambda seen: not seen.lock.observed, user()),
-    "docker.enabled": Refused(value=True),
+    "docker.enabled": Refused(value=True, at="name"),
     "docker.base": Refused("slim", invalid=True),
     "docker.base_image": Refused("debian:12", invalid=True),
     "docker.base_image_registry.address": Refused("host", at="docker.base_image_registry", invalid=True),
@@ -212,7 +212,7 @@ ALSO: dict[str, tuple[Mapping[str, Json], str]] = {
     "a group that the project has not": ({"python": {"project": "../app", "groups": ["y"]}}, "python.groups"),
     "a project of another Python": ({"python": {"version": "2.7", "project": "../app/new"}}, "python.version"),
     "a container by default": ({"docker": {}}, "name"),
-    "a Dockerfile": ({"docker": {"enabled": True, "base_dockerfile": "FROM x"}}, "docker"),
+    "a Dockerfile": ({"docker": {"enabled": True, "base_dockerfile": "FROM x"}}, "docker.base_dockerfile"),
     "the docker builder": ({"docker": {}, "builder": "docker"}, "builder"),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -31,11 +31,22 @@ from reconciler.values.digest import Digest
 from tests import host_case
 from tests.conftest import Required
 
-every_builder = pytest.mark.parametrize("name", sorted(BUILDERS))
+every_builder = pytest.mark.parametrize("name", ["host", "user-managed"])
+"""Those whose artifact describes an environment; what is assembled is in tests/integration/test_assemble.py."""
+
+
+@dataclass
+class Tools:
+    """What these builders are made of; nothing else is asked for."""
+
+    hosts: Hosts
+    uv: Uv
+    index_addresses: dict[str, str] = field(default_factory=dict)
 
 
 def make(name: str, root: Path) -> Builder:
-    return BUILDERS[name](Hosts(root), Uv(environ=dict(os.environ)))
+    tools = Tools(hosts=Hosts(root), uv=Uv(environ=dict(os.environ)))
+    return BUILDERS[name](tools)  # type: ignore[arg-type]  # the others are not asked for
 
 
 def declared(builder: str, **fields: object) -> Manifest:
@@ -216,7 +227,7 @@ def test_any_lock_is_one_line_a_package_or_refused(
 
 OFF = Docker(enabled=False)
 REFUSED: dict[str, tuple[Manifest, str]] = {
-    "containers": (host_case.manifest(docker=Docker()), "container images need the assemble builder"),
+    "containers": (host_case.manifest(docker=Docker()), "the host builder"),
     "builder: assemble": (host_case.manifest(builder="assemble"), "builder"),
     "builder: docker": (host_case.manifest(builder="docker"), "builder"),
     "system_packages": (host_case.manifest(system_packages=("libgomp1",)), "system_packages"),
