@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests import services
+from tests.debian import Debian, make_debian
 
 REQUIRE = "RECONCILER_REQUIRE_INTEGRATION"
 _HANDLERS: dict[int, Callable[[int, FrameType | None], Any] | signal.Handlers] = {
@@ -160,6 +161,13 @@ def docker_engine(required: Required) -> Iterator[services.EngineService]:
     """A real Docker Engine with nothing in it but what tests of this session put there."""
     with services.docker_engine(required) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def debian(required: Required, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Debian:
+    """Debian bases for amd64 and arm64, made once a session for all of its processes."""
+    base = tmp_path_factory.getbasetemp()
+    return make_debian(required, (base.parent if hasattr(request.config, "workerinput") else base) / "debian")
 
 
 @pytest.fixture(autouse=True)

@@ -186,25 +186,26 @@ def docker_engine(required: Required) -> Iterator[EngineService]:
     client = Path("/usr/bin/docker")
     if not all(programs) or not client.is_file():
         required.refuse("dockerd with its client is not installed")
-    as_root = _as_root(required)
+    root = as_root(required, "dockerd")
     folder = Path(tempfile.mkdtemp(prefix="reconciler-docker-"))
     try:
-        with _engine(folder, client, as_root) as engine:
+        with _engine(folder, client, root) as engine:
             yield engine
     finally:
-        subprocess.run([*as_root, "rm", "-rf", folder], check=True)
+        subprocess.run([*root, "rm", "-rf", folder], check=True)
 
 
-def _as_root(required: Required) -> tuple[str, ...]:
+def as_root(required: Required, program: str) -> tuple[str, ...]:
+    """Give what comes before a program that needs root, where there is such a way."""
     if os.geteuid() == 0:
         return ()
     if shutil.which("sudo") is None or subprocess.run(["sudo", "-n", "true"], check=False).returncode:
-        required.refuse("dockerd needs root, or sudo that asks for no password")
+        required.refuse(f"{program} needs root, or sudo that asks for no password")
     return ("sudo", "-n")
 
 
 @contextlib.contextmanager
-def _engine(folder: Path, client: Path, as_root: Sequence[str]) -> Iterator[EngineService]:
+def _engine(folder: Path, client: Path, root: Sequence[str]) -> Iterator[EngineService]:
     """Start it with the first storage driver that works here."""
     (folder / "etc/docker").mkdir(parents=True)
     (folder / "run/containerd").mkdir(parents=True)
@@ -213,11 +214,11 @@ def _engine(folder: Path, client: Path, as_root: Sequence[str]) -> Iterator[Engi
     def stop(process: subprocess.Popen[bytes]) -> None:
         pid = folder / "pid"
         if pid.exists() and process.poll() is None:
-            subprocess.run([*as_root, "kill", "-TERM", pid.read_text().strip()], check=False)
+            subprocess.run([*root, "kill", "-TERM", pid.read_text().strip()], check=False)
 
     for driver in ("overlay2", "vfs"):
         engine = EngineService(client=client, socket=folder / "docker.sock", driver=driver)
-        command = [*as_root, *_BOUND, "unshare", "--mount", "--propagation", "private"]
+        command = [*root, *_BOUND, "unshare", "--mount", "--propagation", "private"]
         command += ["sh", "-euc", _ALONE, "sh", str(folder), *_dockerd(folder, engine)]
         with _running(command, folder / "log", stop) as process:
             if _wait(process, partial(_is_up, engine, folder)):
