@@ -72,7 +72,7 @@ def make_debian(required: Required, folder: Path) -> Debian:
         fcntl.flock(lock, fcntl.LOCK_EX)
         made = Debian(layout=folder / "made" / _NAME)
         if not made.layout.parent.exists():
-            command = [*as_root(required, "mmdebstrap"), "env", f"SOURCE_DATE_EPOCH={_TIME}", program]
+            command: list[str | Path] = [*as_root(required, "mmdebstrap"), "env", f"SOURCE_DATE_EPOCH={_TIME}", program]
             making = folder / "making"
             shutil.rmtree(making, ignore_errors=True)
             _write_layout(making, {name: _root(required, command, name) for name in _VARIANTS})
