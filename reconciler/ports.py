@@ -178,6 +178,16 @@ class Inspected(Protocol):
 # -- making environments ----------------------------------------------------------------------------------------
 
 
+class Images(Protocol):
+    """Where images are read from: a registry, or an archive that is read like one."""
+
+    def fetch(self, repository: str, reference: str | Digest) -> Content:
+        """Give a manifest or index, by tag or digest, verified; errors are those of :class:`Registry`."""
+
+    def fetch_blob(self, repository: str, descriptor: Descriptor) -> Iterator[bytes]:
+        """Stream a blob; what differs from its size or digest is a CorruptError, at the latest at the end."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseImage:
     """An image that others are built on: where it is, and its manifest and configuration for one platform, verified.
@@ -187,7 +197,7 @@ class BaseImage:
     """
 
     reference: str
-    registry: Registry
+    registry: Images
     repository: str
     manifest: Content
     config: Content

@@ -19,10 +19,19 @@ MAX_MANIFEST = 4 << 20
 
 def parse_object(data: bytes, *, limit: int = MAX_MANIFEST) -> dict[str, Json]:
     """Read one JSON object of at most ``limit`` bytes; anything else is a ValueError that says why."""
+    return as_object(_parse(data, limit), "")
+
+
+def parse_array(data: bytes, *, limit: int = MAX_MANIFEST) -> list[Json]:
+    """Read one JSON array of at most ``limit`` bytes; anything else is a ValueError that says why."""
+    return as_array(_parse(data, limit), "")
+
+
+def _parse(data: bytes, limit: int) -> Json:
     if len(data) > limit:
         raise ValueError(f"larger than {limit} bytes")
     try:
-        value = _decode(data.decode("utf-8"))
+        value = cast("Json", _decode(data.decode("utf-8")))
     except UnicodeDecodeError as error:
         raise ValueError("not UTF-8") from error
     except json.JSONDecodeError as error:
@@ -31,7 +40,7 @@ def parse_object(data: bytes, *, limit: int = MAX_MANIFEST) -> dict[str, Json]:
         raise ValueError("nested too deeply") from error
     if b"\\u" in data:
         _refuse_surrogates(value)
-    return as_object(value, "")
+    return value
 
 
 def as_object(value: object, path: str) -> dict[str, Json]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from reconciler.errors import CorruptError
 from reconciler.oci import media
@@ -61,8 +62,21 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise CorruptError("a layer ends early")
 
 
-class _Reader:
-    """Gives bytes in the sizes that are asked for."""
+class Reader(Protocol):
+    """Gives the bytes of an archive, one after another."""
+
+    def take(self, size: int) -> bytes:
+        """Give exactly so many bytes; fewer at the end."""
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """Give so many bytes as they come; fewer at the end."""
+
+    def skip(self, size: int) -> int:
+        """Pass over so many bytes; tell how many there were."""
+
+
+class _Stream:
+    """Implements :class:`Reader` for what comes in chunks."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -88,12 +102,16 @@ class _Reader:
             size -= len(piece)
             yield piece
 
+    def skip(self, size: int) -> int:
+        """Pass over so many bytes; tell how many there were."""
+        return sum(map(len, self.pieces(size)))
+
 
 @dataclass(kw_only=True, slots=True)
 class _Body:
     """The bytes of the entry that is being looked at."""
 
-    reader: _Reader
+    reader: Reader
     left: int
 
     def __iter__(self) -> Iterator[bytes]:
@@ -105,8 +123,8 @@ class _Body:
 
     def skip(self, padding: int) -> None:
         """Pass over what nobody asked for."""
-        for _ in self:
-            pass
+        if self.reader.skip(self.left) != self.left:
+            raise CorruptError("a layer ends inside a file")
         self.reader.take(padding)
 
 
@@ -116,9 +134,13 @@ def read_tar(chunks: Iterable[bytes]) -> Iterator[tuple[Member, Iterator[bytes]]
     Devices and pipes are passed over. An archive that can't be read in one way only, or an entry that leads out of the
     root, is a CorruptError.
     """
-    reader = _Reader(chunks)
+    return read_entries(_Stream(chunks))
+
+
+def read_entries(reader: Reader, *, limit: int = MAX_ENTRIES) -> Iterator[tuple[Member, Iterator[bytes]]]:
+    """Give every entry as :func:`read_tar` does, at most ``limit``; bytes that nobody asks for need not be read."""
     extended: dict[str, str] = {}
-    for _ in range(MAX_ENTRIES):
+    for _ in range(limit):
         header = reader.take(BLOCK)
         if not header.strip(b"\0"):
             return
@@ -133,7 +155,7 @@ def read_tar(chunks: Iterable[bytes]) -> Iterator[tuple[Member, Iterator[bytes]]
             yield member, iter(body)
         body.skip(-size % BLOCK)
         extended = {}
-    raise CorruptError(f"a layer has more than {MAX_ENTRIES} entries")
+    raise CorruptError(f"a layer has more than {limit} entries")
 
 
 def _checked(header: bytes) -> tuple[bytes, int]:
@@ -158,7 +180,7 @@ def _number(data: bytes) -> int:
     return int(text or b"0", 8)
 
 
-def _extension(reader: _Reader, kind: bytes, size: int) -> Mapping[str, str]:
+def _extension(reader: Reader, kind: bytes, size: int) -> Mapping[str, str]:
     """Read a long name (GNU) or an extended header (pax); what is meant for all entries says nothing of ours."""
     if size > MAX_HEADER:
         raise CorruptError(f"a layer has a header of {size} bytes")

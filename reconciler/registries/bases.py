@@ -1,10 +1,9 @@
-"""Base images, wherever they are: in a registry, or in an OCI layout of the repository (image-layout.md)."""
+"""Base images, wherever they are: in a registry, or in a layout or an archive of the repository."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.errors import CorruptError, NotFoundError, ResolveError
@@ -12,9 +11,12 @@ from reconciler.oci import media
 from reconciler.oci.configuration import parse_config
 from reconciler.oci.descriptor import Content
 from reconciler.oci.manifest import parse_image, parse_index
-from reconciler.ports import BaseImage, Registry
+from reconciler.ports import BaseImage, Images, Registry
+from reconciler.registries.archive import DockerArchive, OciArchive
+from reconciler.registries.checks import is_repository
 from reconciler.registries.layout import LayoutRegistry
-from reconciler.registries.table import is_remote
+from reconciler.registries.reference import ARCHIVES, Medium, Reference, parse_reference
+from reconciler.store.archive import open_archive
 from reconciler.store.content import ContentStore
 from reconciler.values import paths
 from reconciler.values.digest import Digest
@@ -22,61 +24,29 @@ from reconciler.values.platform import Platform
 
 MAX_CONFIG = 4 << 20
 """Bytes of a configuration."""
-LAYOUT = "oci:"
-_REFERENCE = re.compile(
-    r"(?P<name>[^@]+?)(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>[a-z0-9]+:[^@]+))?"
-)
-_LATEST = "latest"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reference:
-    """An image: the registry's host, or the layout's folder; the repository there; a tag or a digest."""
-
-    place: str
-    repository: str
-    tag: str
-    digest: Digest | None
-    is_layout: bool
-
-
-def parse_reference(text: str) -> Reference:
-    """Read ``HOST[:PORT]/NAME[:TAG][@DIGEST]`` or ``oci:FOLDER[:TAG][@DIGEST]``; anything else is a ResolveError."""
-    is_layout = text.startswith(LAYOUT)
-    match = _REFERENCE.fullmatch(text.removeprefix(LAYOUT))
-    try:
-        digest = Digest.parse(match["digest"]) if match is not None and match["digest"] else None
-    except ValueError:
-        match = None
-    if match is None:
-        raise ResolveError(f"{text[:120]!a} names no image", hint="write HOST/NAME:TAG, or oci:FOLDER:TAG")
-    place, _, name = match["name"].rpartition("/") if is_layout else match["name"].partition("/")
-    if not is_layout and not (name and is_remote(f"{place}/{name}")):
-        raise ResolveError(
-            f"the base image {text[:120]!a} names no registry, and this version asks none by default",
-            hint="write HOST/NAME:TAG, or oci:FOLDER:TAG for an image in the repository",
-        )
-    tag = match["tag"] or ("" if digest else _LATEST)
-    return Reference(place=place, repository=name, tag=tag, digest=digest, is_layout=is_layout)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageBases:
     """Implements :class:`reconciler.ports.Bases`.
 
-    ``connect`` opens a registry by its host; ``root`` is the repository that layouts are in; ``target`` is the address
-    of the registry that environments go to.
+    ``connect`` opens a registry by its host; ``root`` is the repository that layouts and archives are in; ``target`` is
+    the address of the registry that environments go to.
     """
 
     connect: Callable[[str], Registry]
     root: Path
     target: str = ""
+    _archives: dict[tuple[object, ...], Images] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def open(self, reference: str, platform: Platform, *, digest: Digest | None = None) -> BaseImage:
         """Give the image of a platform."""
         found = parse_reference(reference)
-        registry = self._layout(found) if found.is_layout else self.connect(found.place)
-        manifest = _manifest(registry, found, reference, platform, digest)
+        try:
+            registry = self._images(found)
+            manifest = _manifest(registry, found, reference, platform, digest)
+        except NotFoundError as error:
+            raise _absent(found, reference, error, pinned=digest is not None) from error
         config = _config(registry, found.repository, manifest, reference)
         is_of = parse_config(config).platform
         if is_of != platform:
@@ -90,47 +60,59 @@ class ImageBases:
             mount=self._mount(found),
         )
 
-    def _layout(self, found: Reference) -> Registry:
+    def _images(self, found: Reference) -> Images:
+        if found.medium is Medium.REGISTRY:
+            return self.connect(found.place)
+        path = self._path(found)
+        if found.medium is Medium.LAYOUT:
+            store = ContentStore(path.parent / ".store")
+            return LayoutRegistry(path.parent, store=store, address=f"oci:{found.place or '.'}")
+        archive = open_archive(path, f"{found.medium.value}{found.path}")
+        make = OciArchive if found.medium is Medium.OCI_ARCHIVE else DockerArchive
+        # What was hashed once need not be hashed again for the next environment, unless it is another file.
+        return self._archives.setdefault((found.medium, found.path, archive.identity), make(archive))
+
+    def _path(self, found: Reference) -> Path:
+        shown = f"{found.medium.value}{found.path}"
         try:
-            folder = self.root / paths.join("", found.place) if found.place else self.root
+            path = self.root / paths.join("", found.path)
         except ValueError as error:
-            raise ResolveError(f"oci:{found.place}: {error}") from error
-        if any(path.is_symlink() for path in (folder / found.repository, folder, *folder.parents) if path != self.root):
-            raise ResolveError(f"oci:{found.place}/{found.repository}: links are not followed")
-        return LayoutRegistry(folder, store=ContentStore(folder / ".store"), address=f"oci:{found.place or '.'}")
+            raise ResolveError(f"{shown}: {error}") from error
+        if any(part.is_symlink() for part in (path, *path.parents) if part != self.root):
+            raise ResolveError(f"{shown}: links are not followed")
+        return path
 
     def _mount(self, found: Reference) -> str | None:
-        host, _, prefix = self.target.partition("/")
-        if found.is_layout or host.lower() != found.place.lower():
-            return None
-        inside = found.repository.removeprefix(f"{prefix}/") if prefix else found.repository
-        return inside if not prefix or inside != found.repository else None
+        is_beside = found.medium is Medium.REGISTRY and found.place.lower() == self.target.lower().rstrip("/")
+        return found.repository if is_beside and is_repository(found.repository) else None
 
 
-def _manifest(
-    registry: Registry, found: Reference, reference: str, platform: Platform, digest: Digest | None
-) -> Content:
-    try:
-        content = registry.fetch(found.repository, digest or found.digest or found.tag)
-        if content.media_type not in media.INDEXES:
-            return content
-        entries = parse_index(content).manifests
-        chosen = next((entry for entry in entries if entry.platform == platform), None)
-        if chosen is None:
-            there = sorted(
-                {str(entry.platform) for entry in entries if entry.platform and "unknown" not in str(entry.platform)}
-            )
-            raise ResolveError(
-                f"the base image {reference} is not there for {platform}",
-                hint=f"it is for {', '.join(there) or 'no platform'}; name another, or other `platforms`",
-            )
-        return registry.fetch(found.repository, chosen.digest)
-    except NotFoundError as error:
-        hint = "it was deleted; `reconciler lock --upgrade-base` takes what is there now" if digest else None
-        raise ResolveError(f"there is no base image {reference}", hint=hint or "check its name and tag") from error
+def _manifest(registry: Images, found: Reference, reference: str, platform: Platform, digest: Digest | None) -> Content:
+    content = registry.fetch(found.repository, digest or found.digest or found.tag)
+    if content.media_type not in media.INDEXES:
+        return content
+    entries = parse_index(content).manifests
+    chosen = next((entry for entry in entries if entry.platform == platform), None)
+    if chosen is None:
+        there = sorted(
+            {str(entry.platform) for entry in entries if entry.platform and "unknown" not in str(entry.platform)}
+        )
+        raise ResolveError(
+            f"the base image {reference} is not there for {platform}",
+            hint=f"it is for {', '.join(there) or 'no platform'}; name another, or other `platforms`",
+        )
+    return registry.fetch(found.repository, chosen.digest)
 
 
-def _config(registry: Registry, repository: str, manifest: Content, reference: str) -> Content:
+def _absent(found: Reference, reference: str, error: NotFoundError, *, pinned: bool) -> ResolveError:
+    if pinned:
+        hint = "it was deleted or replaced; `reconciler lock --upgrade-base` takes what is there now"
+    else:
+        hint = error.message if found.medium in ARCHIVES else "check its name and tag"
+    return ResolveError(f"there is no base image {reference}", hint=hint)
+
+
+def _config(registry: Images, repository: str, manifest: Content, reference: str) -> Content:
     descriptor = parse_image(manifest).config
     if descriptor.size > MAX_CONFIG:
         raise CorruptError(f"the base image {reference} has a configuration of {descriptor.size} bytes")

@@ -39,7 +39,7 @@ class ContentStore:
         It is read only where it is not there and whole already, and at most to its size; what differs from size or
         digest is a CorruptError that leaves nothing behind.
         """
-        self._put(descriptor.digest, descriptor.size, lambda: _verified(descriptor, read()))
+        self._put(descriptor.digest, descriptor.size, lambda: verified(descriptor, read()))
 
     def read(self, digest: Digest) -> bytes:
         """Give content. A NotFoundError where there is none, a CorruptError where it is not what was kept."""
@@ -104,7 +104,7 @@ def _open(path: Path) -> int | None:
         raise
 
 
-def _verified(descriptor: Descriptor, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def verified(descriptor: Descriptor, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Pass chunks on while they are hashed and counted; more than the size is never passed on."""
     left, hashed = descriptor.size, sha256()
     for chunk in chunks:
