@@ -8,12 +8,22 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What a member is. ``HARD`` is a second name of a file that stands before it in the same archive."""
+    """What a member is. ``HARD`` is a second name of a file that stands before it in the same archive.
+
+    ``WHITEOUT`` deletes what layers below have under a path, ``OPAQUE`` all that they have in a folder; each stands
+    under the name of its mark (layer.md, "Whiteouts").
+    """
 
     FILE = "file"
     FOLDER = "folder"
     LINK = "link"
     HARD = "hard link"
+    WHITEOUT = "whiteout"
+    OPAQUE = "opaque whiteout"
+
+
+WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
+"""What the name of a mark begins with, and the whole name of the one that empties a folder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,3 +60,14 @@ def folder_of(path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Me
 def link_of(path: str, target: str) -> Member:
     """Give a symbolic link."""
     return Member(path=path, kind=Kind.LINK, mode=0o777, target=target)
+
+
+def whiteout_of(path: str) -> Member:
+    """Delete what layers below have under this path."""
+    folder, separator, name = path.rpartition("/")
+    return Member(path=f"{folder}{separator}{WHITEOUT}{name}", kind=Kind.WHITEOUT)
+
+
+def opaque_of(folder: str) -> Member:
+    """Delete all that layers below have in this folder."""
+    return Member(path=f"{folder}/{OPAQUE}", kind=Kind.OPAQUE)

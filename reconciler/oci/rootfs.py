@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from reconciler.errors import CorruptError
-from reconciler.oci.member import Kind, Member
+from reconciler.oci.member import OPAQUE, WHITEOUT, Kind, Member
 
 MAX_LINKS = 40
 """Links that are followed on the way to one file; Linux ends there too."""
-_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 
 Wanted = Callable[[str, int], int]
 """Says how many of a file's first bytes are kept, by its path and its size; none are where that is 0."""
@@ -46,10 +45,10 @@ class Rootfs:
         own: set[int] = set()  # what this layer brought is not deleted by it, in whatever order it comes
         for member, body in entries:
             folder, _, name = member.path.rpartition("/")
-            if name == _OPAQUE:
+            if name == OPAQUE:
                 self._empty(self._folder(folder), own)
-            elif name.startswith(_WHITEOUT):
-                self._delete(self._folder(folder), name.removeprefix(_WHITEOUT), own)
+            elif name.startswith(WHITEOUT):
+                self._delete(self._folder(folder), name.removeprefix(WHITEOUT), own)
             else:
                 self._add(self._folder(folder, own), name, member, body, own)
 

@@ -12,16 +12,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from reconciler.errors import BuildError, CorruptError
-from reconciler.oci.member import Kind, Member, folder_of
+from reconciler.oci.member import OPAQUE, WHITEOUT, Kind, Member, folder_of
 
 _FOLDER_MODE = 0o755
 _PERMISSIONS = 0o777
-_WHITEOUT = ".wh."
 _BLOCK, _CHUNK = 512, 1 << 20
 _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")  # POSIX.1-1988 (ustar)
 _NAME, _PREFIX = 100, 155
 _MAX_SIZE, _MAX_OWNER, _MAX_MODE = 8**11 - 1, 8**7 - 1, 0o7777
-_TYPES = {Kind.FILE: b"0", Kind.HARD: b"1", Kind.LINK: b"2", Kind.FOLDER: b"5"}
+_TYPES = {
+    Kind.FILE: b"0", Kind.HARD: b"1", Kind.LINK: b"2", Kind.FOLDER: b"5", Kind.WHITEOUT: b"0", Kind.OPAQUE: b"0",
+}  # fmt: skip
 _EXTENDED = b"x"
 
 
@@ -64,8 +65,8 @@ def _refuse(path: str, mode: int) -> None:
     parts = path.split("/")
     if "" in parts or "." in parts or ".." in parts or "\0" in path:
         raise ValueError(f"not a path inside a layer: {path!r}")
-    if any(part.startswith(_WHITEOUT) for part in parts):
-        raise ValueError(f"a name that begins with {_WHITEOUT} deletes: {path!r}")
+    if any(part.startswith(WHITEOUT) for part in parts):
+        raise ValueError(f"a name that begins with {WHITEOUT} deletes: {path!r}")
     if mode != mode & _PERMISSIONS:
         raise ValueError(f"not the permissions of a file: {mode:o}")
 
@@ -95,12 +96,12 @@ def write_tar(members: Iterable[Member]) -> Iterator[bytes]:
 
     Members come sorted by path, those above before those below (:func:`with_folders`). Their form is that of
     POSIX.1-1988 (ustar), with POSIX.1-2001 (pax) headers where a name, a size or an owner needs them. A path that
-    is absolute, leads out, is not normal, out of order or would delete something is a ValueError. A file that
-    gives another number of bytes than its size is a CorruptError.
+    is absolute, leads out, is not normal or out of order is a ValueError; so is one that would delete something,
+    unless the member's kind says so. A file that gives another number of bytes than its size is a CorruptError.
     """
     buffer, last = bytearray(), ""
     for member in members:
-        _refuse(member.path, member.mode & _PERMISSIONS)
+        _refuse(_unmarked(member), member.mode & _PERMISSIONS)
         if member.path <= last:
             raise ValueError(f"{member.path!r} stands behind {last!r}")
         last = member.path
@@ -113,6 +114,18 @@ def write_tar(members: Iterable[Member]) -> Iterator[bytes]:
                     buffer.clear()
             buffer += bytes(-member.size % _BLOCK)
     yield bytes(buffer) + bytes(2 * _BLOCK)
+
+
+def _unmarked(member: Member) -> str:
+    """Give the path of what a member is or deletes; a mark under a name that is none is a ValueError."""
+    folder, separator, name = member.path.rpartition("/")
+    if member.kind is Kind.OPAQUE and name == OPAQUE and folder:
+        return folder
+    if member.kind is Kind.WHITEOUT and name.startswith(WHITEOUT) and name != OPAQUE:
+        return f"{folder}{separator}{name.removeprefix(WHITEOUT)}"
+    if member.kind in (Kind.OPAQUE, Kind.WHITEOUT):
+        raise ValueError(f"not the name of a {member.kind.value}: {member.path!r}")
+    return member.path
 
 
 def _content(member: Member) -> Iterator[bytes]:

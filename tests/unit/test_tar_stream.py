@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import BuildError, CorruptError
-from reconciler.oci.member import Kind, Member, file_of, folder_of, link_of
+from reconciler.oci.member import Kind, Member, file_of, folder_of, link_of, opaque_of, whiteout_of
+from reconciler.oci.rootfs import Rootfs
 from reconciler.oci.tar import with_folders, write_tar
+from reconciler.oci.untar import read_tar
 
 LONG = "/".join(["opt/venv/lib"] + ["a" * 60] * 3)
 DEEP = "/".join(["b" * 99] * 4)
@@ -134,3 +136,33 @@ def test_a_hard_link_names_the_file_before_it() -> None:
         file = archive.extractfile("b")
         assert file is not None
         assert file.read() == b"1"
+
+
+# -- what deletes -----------------------------------------------------------------------------------------------
+
+
+def test_a_layer_deletes_what_its_marks_say_and_keeps_its_own() -> None:
+    root = Rootfs()
+    below = archived(file_of("opt/venv/old", b""), file_of("srv/gone", b""), file_of("srv/kept", b""))
+    root.apply(read_tar(iter([below])))
+    root.apply(read_tar(iter([archived(opaque_of("opt/venv"), file_of("opt/venv/new", b""), whiteout_of("srv/gone"))])))
+    assert (root.children("opt/venv"), root.children("srv")) == (("new",), ("kept",))
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("a/b", Kind.WHITEOUT),
+        ("a/.wh.b", Kind.OPAQUE),
+        ("a/.wh..wh..opq", Kind.WHITEOUT),
+        (".wh..wh..opq", Kind.OPAQUE),
+        ("a/.wh..wh.b", Kind.WHITEOUT),
+        ("a/.wh...", Kind.WHITEOUT),
+        ("a/.wh.", Kind.WHITEOUT),
+        (".wh.a/b", Kind.WHITEOUT),
+        ("../.wh.b", Kind.WHITEOUT),
+    ],
+)
+def test_a_mark_under_a_name_that_means_something_else_is_not_written(path: str, kind: Kind) -> None:
+    with pytest.raises(ValueError, match=r"path inside a layer|deletes|not the name"):
+        archived(Member(path=path, kind=kind))
