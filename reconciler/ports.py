@@ -207,9 +207,12 @@ class BaseImage:
 class Bases(Protocol):
     """Finds base images, wherever they are."""
 
-    def open(self, reference: str, platform: Platform, *, digest: Digest | None = None) -> BaseImage:
+    def open(
+        self, reference: str, platform: Platform, *, digest: Digest | None = None, credential: str | None = None
+    ) -> BaseImage:
         """Give the image of a platform; with ``digest`` the one whose manifest that is, else what it is now.
 
+        ``credential`` is the name of the one that its registry is asked with, where one is named.
         A reference that can't be read, or an image that has no such platform, is a ResolveError; errors of the registry
         are passed on.
         """

@@ -132,4 +132,5 @@ def _open(bases: Bases, task: Task) -> BaseImage:
     base = task.lock.base
     if base is None:
         raise BuildError("the lock names no base image", hint="run `reconciler lock` again")
-    return bases.open(base.image, task.platform, digest=Digest.parse(base.digest))
+    credential = task.desired.manifest.docker.base_credential
+    return bases.open(base.image, task.platform, digest=Digest.parse(base.digest), credential=credential)

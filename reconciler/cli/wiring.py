@@ -136,12 +136,13 @@ class Workspace:
         """The registry, as its adapter gives it."""
         return self.open(self.address)
 
-    def open(self, address: str) -> Registry:
-        """Open a registry by its address, as the configuration says for its host."""
+    def open(self, address: str, credential: str | None = None) -> Registry:
+        """Open a registry by its address, as the configuration says for its host, with a credential that is named."""
         from reconciler.registries.table import Surroundings, open_registry  # noqa: PLC0415  # `validate` needs none
 
         hosts = self.config.registries if self.inside else {}
-        return open_registry(address, self.root, Surroundings(environ=os.environ, hosts=hosts, repository=self.root))
+        surroundings = Surroundings(environ=os.environ, hosts=hosts, repository=self.root, credential=credential)
+        return open_registry(address, self.root, surroundings)
 
     @property
     def registry(self) -> Registry:

@@ -15,6 +15,7 @@ from reconciler.values.canonical import Json
 
 Fields = Mapping[str, Json]
 BASES = ("base_image", "base_dockerfile", "base_environment")
+_ON_DISK = ("oci:", "oci-archive:", "docker-archive:")
 CONDAS = ("conda", "conda_file")
 _CONTAINER_ONLY = (
     "base", "base_image", "base_image_registry", "base_environment", "base_dockerfile", "build", "user", "workdir",
@@ -147,6 +148,9 @@ def _container(value: Fields, docker: Fields) -> Iterator[Finding]:
     if "base_image_registry" in docker and "base_image" not in docker:
         hint = "add `base_image`, or delete `base_image_registry`"
         yield "docker.base_image_registry", "`docker.base_image_registry` goes with `docker.base_image`", hint
+    elif "base_image_registry" in docker and str(docker.get("base_image")).startswith(_ON_DISK):
+        message = "`docker.base_image` is in this repository, and in no registry"
+        yield "docker.base_image_registry", message, "delete `base_image_registry`"
     if "build" in docker and "base_dockerfile" not in docker:
         hint = "add `base_dockerfile`, or delete `build`"
         yield "docker.build", "`docker.build` goes with `docker.base_dockerfile`", hint

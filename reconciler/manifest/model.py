@@ -88,6 +88,11 @@ class Docker:
     shm_size: str | None = None
     arguments: tuple[str, ...] = ()
 
+    @property
+    def base_credential(self) -> str | None:
+        """The name of the credential that the base image's registry is asked with."""
+        return self.base_image_registry.credential if self.base_image_registry else None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checks:

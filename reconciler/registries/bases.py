@@ -30,20 +30,22 @@ MAX_CONFIG = 4 << 20
 class ImageBases:
     """Implements :class:`reconciler.ports.Bases`.
 
-    ``connect`` opens a registry by its host; ``root`` is the repository that layouts and archives are in; ``target`` is
-    the address of the registry that environments go to.
+    ``connect`` opens a registry by its address, with a credential by name; ``root`` is the repository that layouts and
+    archives are in; ``target`` is the address of the registry that environments go to.
     """
 
-    connect: Callable[[str], Registry]
+    connect: Callable[[str, str | None], Registry]
     root: Path
     target: str = ""
     _archives: dict[tuple[object, ...], Images] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def open(self, reference: str, platform: Platform, *, digest: Digest | None = None) -> BaseImage:
+    def open(
+        self, reference: str, platform: Platform, *, digest: Digest | None = None, credential: str | None = None
+    ) -> BaseImage:
         """Give the image of a platform."""
         found = parse_reference(reference)
         try:
-            registry = self._images(found)
+            registry = self._images(found, credential)
             manifest = _manifest(registry, found, reference, platform, digest)
         except NotFoundError as error:
             raise _absent(found, reference, error, pinned=digest is not None) from error
@@ -60,9 +62,9 @@ class ImageBases:
             mount=self._mount(found),
         )
 
-    def _images(self, found: Reference) -> Images:
+    def _images(self, found: Reference, credential: str | None) -> Images:
         if found.medium is Medium.REGISTRY:
-            return self.connect(found.place)
+            return self.connect(found.place, credential)
         path = self._path(found)
         if found.medium is Medium.LAYOUT:
             store = ContentStore(path.parent / ".store")

@@ -40,12 +40,14 @@ class Surroundings:
     """What a registry over HTTP is reached with.
 
     ``environ`` says where credentials and proxies are, ``hosts`` how certain hosts are reached, by their name in lower
-    case. Certificate authorities are relative to ``repository``, and nothing inside it is run.
+    case. Certificate authorities are relative to ``repository``, and nothing inside it is run. ``credential`` names the
+    one to use, where there is a name.
     """
 
     environ: Mapping[str, str] = field(default_factory=dict)
     hosts: Mapping[str, RegistryHost] = field(default_factory=dict)
     repository: Path | None = None
+    credential: str | None = None
 
 
 def open_registry(address: str, root: Path, surroundings: Surroundings | None = None) -> Registry:
@@ -97,6 +99,7 @@ def _settings(host: str, prefix: str, surroundings: Surroundings) -> Settings:
         authorities=(*own, *_docker_authorities(host)),
         token_host=known.token_host,
         prefix=prefix,
+        credential=surroundings.credential,
         outside=surroundings.repository,
     )
     return _patient(settings, surroundings.environ)

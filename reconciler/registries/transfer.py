@@ -18,6 +18,7 @@ from reconciler.registries.wants import create_hint
 
 _OK, _CREATED, _ACCEPTED, _NO_CONTENT = 200, 201, 202, 204
 DAMAGED = "check what stands before the registry, such as a proxy; `reconciler doctor` looks at all that it holds"
+_DENIED = (401, 403)
 _MAX_LOST = 1
 
 
@@ -125,6 +126,8 @@ class Upload:
         if descriptor is not None and mount_from is not None:
             target += f"?mount={quote(str(descriptor.digest), safe='')}&from={quote(mount_from, safe='')}"
         answer = self._session.ask(self._what, "POST", target, scopes=self._scopes, body=b"")
+        if answer.status in _DENIED and mount_from is not None:  # we may not read there, which a base need not mean
+            return self.start(descriptor)
         if answer.status == _CREATED and mount_from is not None:
             return None
         if answer.status != _ACCEPTED:

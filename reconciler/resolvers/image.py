@@ -32,7 +32,7 @@ class ImageTargets:
         python = desired.manifest.python
         image = base_of(desired)
         try:
-            base = self.bases.open(image, platform)
+            base = self.bases.open(image, platform, credential=desired.manifest.docker.base_credential)
             found = profile(
                 base,
                 interpreter_path=python.interpreter_path,

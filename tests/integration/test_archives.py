@@ -29,8 +29,8 @@ class Required(Protocol):
     def program(self, name: str) -> Path: ...
 
 
-def no_registry(host: str) -> Registry:
-    raise AssertionError(host)
+def no_registry(address: str, credential: str | None) -> Registry:
+    raise AssertionError(address, credential)
 
 
 @pytest.fixture

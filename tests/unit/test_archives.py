@@ -34,8 +34,8 @@ UPPER = [file_of("etc/upper", b"upper")]
 TAG = "images/base:1"
 
 
-def no_registry(host: str) -> Registry:
-    raise AssertionError(host)
+def no_registry(address: str, credential: str | None) -> Registry:
+    raise AssertionError(address, credential)
 
 
 class Case:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -23,7 +23,8 @@ from reconciler.clients.http.transport import (
 )
 from reconciler.clients.registry import tokens
 from reconciler.clients.registry.answers import MAX_ERROR, Answer, refuse, refuse_size
-from reconciler.clients.registry.credentials import find_credential
+from reconciler.clients.registry.credentials import Credential, find_credential
+from reconciler.clients.registry.named import missing, named_credential
 from reconciler.clients.registry.retrying import LaterError, Patience, Try, retry_after
 from reconciler.errors import DeniedError, RegistryError
 
@@ -39,13 +40,14 @@ class Settings:
 
     ``timeout_s`` is how long it may say nothing, ``limit_s`` how long one question may take with all its tries.
     ``authorities`` are files with certificate authorities. Credentials for ``prefix`` at the host come first; helpers
-    inside ``outside`` are not run.
+    inside ``outside`` are not run. Above all of them is the one that ``credential`` names.
     """
 
     plain_http: bool = False
     authorities: tuple[str, ...] = ()
     token_host: str | None = None
     prefix: str = ""
+    credential: str | None = None
     outside: Path | None = None
     timeout_s: float = 60.0
     limit_s: float = 120.0
@@ -182,16 +184,19 @@ class Session:
         return tokens.Authorizer(
             scheme=self._own.scheme,
             host=self.host,
-            credential=partial(
-                find_credential,
-                self._environ,
-                self.host,
-                prefix=self._settings.prefix,
-                outside=self._settings.outside,
-            ),
+            credential=self.credential,
             ask=self._ask_token,
             token_host=self._settings.token_host,
         )
+
+    def credential(self) -> Credential | None:
+        """Find who we are here; a name that stands for nothing is a DeniedError."""
+        name, settings = self._settings.credential, self._settings
+        found = named_credential(self._environ, name, self.host) if name is not None else None
+        found = found or find_credential(self._environ, self.host, prefix=settings.prefix, outside=settings.outside)
+        if found is None and name is not None:
+            raise missing(name, self.host)
+        return found
 
     def _ask_token(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tokens.Reply:
         what = f"{self.host}: a token"
