@@ -29,7 +29,7 @@ from tests.services import as_root
 
 SUITE, TAG = "bookworm", "latest"
 _NAME = "debian"
-_PACKAGES = "python3,libgomp1,ca-certificates"
+_PACKAGES = "python3,libgomp1,libstdc++6,ca-certificates"
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*")
 _VARIANTS = {"amd64": ("--variant=essential",), "arm64": ("--variant=extract", "--architectures=arm64")}
