@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from reconciler.assembly.built import BuiltWheels, NoBuiltWheels
 from reconciler.lock.model import Lock, PlatformLock
 from reconciler.manifest.desired import Desired
 from reconciler.oci.descriptor import Blob, Content, Descriptor, Image, Stream
@@ -85,8 +86,9 @@ class Feature:
 class Registry(Protocol):
     """Bytes and tags, by repository; nothing is believed before it is hashed.
 
-    A repository is an environment's name (or ``reconciler-state``). Errors: NotFoundError only where the registry
-    itself says that something is not there, DeniedError, UnavailableError, CorruptError, StoreError.
+    A repository is an environment's name, or one of our own (``reconciler-state``, ``reconciler-wheels``). Errors:
+    NotFoundError only where the registry itself says that something is not there, DeniedError, UnavailableError,
+    CorruptError, StoreError.
     """
 
     @property
@@ -273,13 +275,17 @@ class NoLayers:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """What a builder is asked: one platform of one environment. ``layers`` are those that may be taken over."""
+    """What a builder is asked: one platform of one environment.
+
+    ``layers`` are those that may be taken over, ``wheels`` those that were made from source distributions before.
+    """
 
     desired: Desired
     platform: Platform
     lock: PlatformLock
     key: Digest
     layers: Layers = field(default_factory=NoLayers)
+    wheels: BuiltWheels = field(default_factory=NoBuiltWheels)
 
 
 class Builder(Protocol):

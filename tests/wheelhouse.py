@@ -76,7 +76,10 @@ def write_buildable(
         f"{stem}.dist-info/METADATA": info,
         f"{stem}.dist-info/WHEEL": wheel,
     }
-    inside[f"{stem}.dist-info/RECORD"] = "".join(f"{path},,\n" for path in (*inside, f"{stem}.dist-info/RECORD"))
+    inside[f"{stem}.dist-info/RECORD"] = (
+        "".join(f"{path},sha256={_hash(text)},{len(text.encode())}\n" for path, text in inside.items())
+        + f"{stem}.dist-info/RECORD,,\n"
+    )
     files = {
         f"{stem}/PKG-INFO": info,
         f"{stem}/pyproject.toml": f"[build-system]\nrequires = {[*build_requires]!r}\n"

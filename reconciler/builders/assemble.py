@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from reconciler.assembly.account import Account, account_of
 from reconciler.assembly.config import configure
@@ -14,6 +15,7 @@ from reconciler.assembly.layers import LayerPlan, Role, direct_url_of, plan_laye
 from reconciler.assembly.place import PREFIX, relocate
 from reconciler.assembly.skeleton import skeleton_of
 from reconciler.assembly.venv import minor_of
+from reconciler.builders.sources import Prepared, WheelLostError, prepare_nothing
 from reconciler.builders.unassembled import refuse
 from reconciler.errors import BuildError
 from reconciler.lock.model import Package
@@ -35,11 +37,19 @@ from reconciler.wheel.installed import installed
 Fetch = Callable[[Sequence[Package]], None]
 
 
+class PrepareWheels(Protocol):
+    """Gives a task whose lock names wheels alone."""
+
+    def __call__(self, task: Task, *, anew: bool) -> Prepared:
+        """Make those that lack, or all of them anew."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AssembleBuilder:
     """Turns a base and a lock into an image by computing layers; what has been computed once is found by its key.
 
-    ``fetch`` brings wheels into ``wheels``. ``executor`` makes layers side by side. ``read`` gives a file of the
+    ``fetch`` brings wheels into ``wheels``, ``prepare_wheels`` makes those that a lock has as source distributions.
+    ``executor`` makes layers side by side. ``read`` gives a file of the
     repository by its path.
     """
 
@@ -49,6 +59,7 @@ class AssembleBuilder:
     fetch: Fetch
     executor: Executor
     read: Callable[[str], bytes]
+    prepare_wheels: PrepareWheels = prepare_nothing
     name: str = field(default="assemble", init=False)
     recipe: int = field(default=1, init=False)
 
@@ -62,12 +73,19 @@ class AssembleBuilder:
 
     def build(self, task: Task) -> Image:
         """Compute the image."""
+        try:
+            return self._build(self.prepare_wheels(task, anew=False))
+        except WheelLostError:
+            return self._build(self.prepare_wheels(task, anew=True))
+
+    def _build(self, prepared: Prepared) -> Image:
+        task = prepared.task
         base = _open(self.bases, task)
         config, manifest = parse_config(base.config), parse_image(base.manifest)
         assert task.lock.base is not None  # noqa: S101  # checked when it was opened
         account = account_of(task.lock.base, task.desired.manifest.docker.user)
         plans = plan_layers(task.desired, task.lock, account, len(manifest.layers))
-        made = self._provide(task, account, plans)
+        made = self._provide(prepared, account, plans)
         layers = [made[plan.key] for plan in plans]
         written = configure(
             config, task.desired.manifest, task.platform, account, [layer.diff_id for layer in layers]
@@ -83,11 +101,12 @@ class AssembleBuilder:
             manifest=to_manifest(written, [stream.descriptor for stream in streams]), blobs=(written,), streams=streams
         )
 
-    def _provide(self, task: Task, account: Account, plans: Sequence[LayerPlan]) -> Mapping[Digest, Layer]:
+    def _provide(self, prepared: Prepared, account: Account, plans: Sequence[LayerPlan]) -> Mapping[Digest, Layer]:
         """Give every layer: from this machine, from a record, else made now."""
+        task = prepared.task
         found = {plan.key: self._find(task, plan.key) for plan in plans}
         lacking = [plan for plan in plans if found[plan.key] is None]
-        self.fetch(sorted({package for plan in lacking for package in plan.packages}))
+        self.fetch(prepared.bring(sorted({package for plan in lacking for package in plan.packages}), self.wheels))
         made = dict(self.executor.map(lambda plan: self._make(task, account, plan), lacking))
         there = {plan.key: layer for plan, layer in made.items()}
         return {**{key: layer for key, layer in found.items() if layer is not None}, **there}

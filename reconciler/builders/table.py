@@ -77,12 +77,22 @@ def _user_managed(tools: Tools) -> Builder:
 
 def _assemble(tools: Tools) -> Builder:
     from reconciler.builders.assemble import AssembleBuilder  # noqa: PLC0415  # only images pay
+    from reconciler.builders.sources import SourceBuilder  # noqa: PLC0415  # the same
 
+    fetcher = tools.fetcher
+    sources = SourceBuilder(
+        store=fetcher.store,
+        fetch=fetcher.fetch,
+        uv=tools.uv,
+        executor=tools.makers,
+        sources=tools.index_addresses,
+    )
     return AssembleBuilder(
         bases=tools.bases,
         layers=tools.layers,
-        wheels=tools.fetcher.store,
-        fetch=tools.fetcher.fetch,
+        wheels=fetcher.store,
+        fetch=fetcher.fetch,
+        prepare_wheels=sources.prepare,
         executor=tools.makers,
         read=lambda path: tools.source.read(path, limit=MAX_FILE),
     )

@@ -43,12 +43,14 @@ class Done:
         return f"{self.stdout}{self.stderr}"
 
 
-def run(argv: Sequence[str], *, folder: Path, environ: Mapping[str, str], limit_s: float | None = None) -> Done:
+def run(
+    argv: Sequence[str], *, folder: Path, environ: Mapping[str, str], limit_s: float | None = None, umask: int = -1
+) -> Done:
     """Run a program to its end, with nothing on its input; no shell has a part in it.
 
-    One that can't be started or takes too long is a BuildError.
+    One that can't be started or takes too long is a BuildError. ``umask`` is ours where it is not given.
     """
-    child = _start(argv, folder, environ)
+    child = _start(argv, folder, environ, umask=umask)
     try:
         stdout, stderr = child.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired as error:
@@ -127,7 +129,12 @@ def stopping() -> Iterator[None]:
 
 
 def _start(
-    argv: Sequence[str], folder: Path, environ: Mapping[str, str], *, stdin: int = subprocess.DEVNULL
+    argv: Sequence[str],
+    folder: Path,
+    environ: Mapping[str, str],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    umask: int = -1,
 ) -> subprocess.Popen[str]:
     with _guard:
         if _stopping.is_set():
@@ -143,6 +150,7 @@ def _start(
                 encoding="utf-8",
                 errors="replace",
                 process_group=0,
+                umask=umask,
                 preexec_fn=_tie_to(os.getpid()),  # noqa: PLW1509  # it only makes one system call
             )
         except OSError as error:

@@ -16,14 +16,14 @@ from reconciler.errors import BuildError, ReconcilerError, ResolveError, StoreEr
 
 _OF_THE_MACHINE = ("UV_PYTHON_INSTALL_DIR", "UV_LINK_MODE")
 """Where uv keeps interpreters, and whether files may be linked; neither changes what is installed."""
-_DISK = re.compile(
+DISK = re.compile(
     r"No space left|quota exceeded|Read-only file system|Too many open files|File too large|Input/output error",
     re.IGNORECASE,
 )
-_NO_ANSWER = re.compile(
+NO_ANSWER = re.compile(
     r"error sending request|dns error|Connection refused|timed out|connection reset|50[234] ", re.IGNORECASE
 )
-_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s`'\")>]+", re.IGNORECASE)
+ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s`'\")>]+", re.IGNORECASE)
 
 _BY_SIGNAL = 128
 
@@ -67,11 +67,11 @@ def index_variables(uv: Uv, aliases: Iterable[str], configured: Mapping[str, str
 
 def failure(what: str, done: child.Done) -> ReconcilerError:
     """Turn what uv said into an error, with no address in it: one may hold a password."""
-    said = _ADDRESS.sub("<address>", done.stderr).strip()
+    said = ADDRESS.sub("<address>", done.stderr).strip()
     killer = done.status - _BY_SIGNAL
-    if _DISK.search(said) or killer == signal.SIGXFSZ:
+    if DISK.search(said) or killer == signal.SIGXFSZ:
         return StoreError(f"the disk refused {what}", hint="free space there and run again", detail=said or None)
-    if _NO_ANSWER.search(said):
+    if NO_ANSWER.search(said):
         return UnavailableError("the package index does not answer", hint="run again later, or check uv's settings")
     if killer > 0:
         hint = "memory may have run out; run again" if killer == signal.SIGKILL else "run again"

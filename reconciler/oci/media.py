@@ -16,6 +16,7 @@ DOCKER_LAYER_TAR_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 REQUEST = "application/vnd.reconciler.request.v1+json"
 LOCK = "application/vnd.reconciler.lock.v1+json"
 STATE = "application/vnd.reconciler.state.v1+json"
+WHEEL = "application/vnd.reconciler.wheel.v1+zip"
 MEANT = "dev.reconciler.media-type"
 """The annotation that names one of these where the descriptor has to have Docker's type of a layer **[format]**."""
 

@@ -31,6 +31,7 @@ from reconciler.reconcile.publish import (
 from reconciler.reconcile.resolve import resolve_step
 from reconciler.reconcile.tagged import read_record
 from reconciler.reconcile.tags import build_tag, versions
+from reconciler.reconcile.wheels import RegistryWheels
 from reconciler.record import Bodies, Facts, Record, components_content, lock_content
 from reconciler.values.commit import Revision
 from reconciler.values.digest import Digest
@@ -149,8 +150,15 @@ def _known(work: Work) -> Mapping[Digest, Digest]:
 
 def _build(work: Work, builder: Builder, lock: Lock, platform: Platform, key: Digest) -> Content:
     work.means.reporter.report(Progress(name=work.step.name, stage=Stage.BUILDING, detail=str(platform)))
-    task = Task(desired=work.desired, platform=platform, lock=lock.platforms[platform], key=key, layers=_layers(work))
     registry, name = work.means.registry, work.step.name
+    task = Task(
+        desired=work.desired,
+        platform=platform,
+        lock=lock.platforms[platform],
+        key=key,
+        layers=_layers(work),
+        wheels=RegistryWheels(registry=registry, manager=work.policy.manager),
+    )
     image = builder.build(task)
     if registry.remote and key not in _known(work):  # the first with a key wins: another run may have made it meanwhile
         first = find_artifact(registry, name, key, executor=work.means.transfers)

@@ -11,19 +11,19 @@ from reconciler.oci.manifest import parse_manifest, references
 from reconciler.values.digest import Digest
 from reconciler.values.names import refusal
 
-STATE = "reconciler-state"
-"""The one repository that is no environment."""
+OWN = frozenset({"reconciler-state", "reconciler-wheels"})
+"""The repositories that are no environments."""
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 
 
 def is_repository(name: str) -> bool:
     """Tell whether a text is the name of a repository."""
-    return name == STATE or refusal(name) is None
+    return name in OWN or refusal(name) is None
 
 
 def check_repository(name: str) -> None:
     """Refuse what is no repository's name, before it becomes part of a path; a RegistryError."""
-    if name != STATE and (reason := refusal(name)) is not None:
+    if name not in OWN and (reason := refusal(name)) is not None:
         raise RegistryError(f"no repository: {reason}")
 
 

@@ -20,7 +20,7 @@ from reconciler.errors import CorruptError, NotFoundError
 from reconciler.oci.descriptor import Blob, Content, Descriptor
 from reconciler.ports import Feature
 from reconciler.registries.checks import (
-    STATE,
+    OWN,
     check_repository,
     check_tag,
     is_repository,
@@ -224,9 +224,9 @@ class LayoutRegistry:
                     layout.index()
                 return layout is not None
         except CorruptError:
-            if repository != STATE:
+            if repository not in OWN:
                 raise
-            return False  # losing the state loses nothing, so that it alone is made anew
+            return False  # losing what is in it loses nothing, so that it is made anew
 
     def _put(self, repository: str, blob: Blob) -> None:
         descriptor = blob.describe()

@@ -7,7 +7,7 @@ requirements (a name in its one spelling and plain versions) are read without it
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -130,6 +130,20 @@ class Wheel:
         except InvalidWheelFilename as error:
             raise ValueError(f"{file[:120]!a} is no wheel's file name") from error
         return cls(name=str(name), version=str(version), tags=tags)
+
+    @property
+    def is_for_any_platform(self) -> bool:
+        """Tell whether it says that it runs everywhere."""
+        return any(tag.platform == "any" for tag in self.tags)
+
+    def runs_on(self, python: str, platforms: Sequence[str]) -> bool:
+        """Tell whether a CPython like ``3.11`` on these platforms (``linux_x86_64``) takes it (PEP 425)."""
+        from packaging import tags  # noqa: PLC0415  # slow to load
+
+        major, minor = python.split(".")[:2]
+        version, abi = (int(major), int(minor)), f"cp{major}{minor}"
+        fitting = {*tags.cpython_tags(version, [abi], platforms), *tags.compatible_tags(version, abi, platforms)}
+        return not fitting.isdisjoint(self.tags)
 
 
 def parse_version(text: str) -> Version:
