@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +20,9 @@ from reconciler.values.digest import Digest
 
 MAX_LAYERS = 120
 """Docker Engine's overlay holds 125, and the next environment may build on this one."""
+
+ARCHIVE = "#sha256="
+"""What stands between an address and the digest of the archive there."""
 
 
 class Role(Enum):
@@ -126,5 +130,14 @@ def _wheels(packages: Sequence[Package]) -> Iterator[Json]:
 
 
 def direct_url_of(package: Package) -> str | None:
-    """Give the address that pip would write down beside a package that comes from no index (PEP 610)."""
-    return package.source.removeprefix("url:") if package.source.startswith("url:") else None
+    """Give what pip would write down of where a package comes from that is from no index (PEP 610).
+
+    A wheel that was built is known by the archive that it was built from, which stands behind the address.
+    """
+    kind, _, origin = package.source.partition(":")
+    if kind != "url":
+        return None
+    address, _, archive = origin.partition(ARCHIVE)
+    digest = archive or package.sha256
+    about = {"archive_info": {"hash": f"sha256={digest}", "hashes": {"sha256": digest}}, "url": address}
+    return json.dumps(about, sort_keys=True)

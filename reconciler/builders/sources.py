@@ -14,6 +14,7 @@ from pathlib import Path
 
 from reconciler.assembly.built import BuiltWheel
 from reconciler.assembly.key import wheel_key
+from reconciler.assembly.layers import ARCHIVE
 from reconciler.assembly.venv import minor_of
 from reconciler.builders.fitting import check_fit, is_of
 from reconciler.clients.building import build_wheel
@@ -50,14 +51,14 @@ class Prepared:
         A WheelLostError where one is not there any more.
         """
         for package in packages:
-            wheel = self.wheels.get(package.sha256) if is_built(package) else None
+            wheel = self.wheels.get(package.sha256)
             if wheel is None or store.holds(wheel.sha256, wheel.size):
                 continue
             try:
                 store.put(wheel.sha256, wheel.size, wheel.read(), name=wheel.file)
             except (NotFoundError, CorruptError) as error:
                 raise WheelLostError(wheel.file) from error
-        return [package for package in packages if not is_built(package)]
+        return [package for package in packages if package.sha256 not in self.wheels]
 
 
 def prepare_nothing(task: Task, *, anew: bool) -> Prepared:
@@ -88,8 +89,7 @@ class SourceBuilder:
         one = _Makers(builder=self, task=task, anew=anew)
         found = dict(self.executor.map(one.wheel, built))
         packages = tuple(
-            replace(package, file=wheel.file, size=wheel.size, sha256=wheel.sha256) if wheel else package
-            for package, wheel in ((package, found.get(package)) for package in task.lock.packages)
+            _made_of(package, found[package]) if package in found else package for package in task.lock.packages
         )
         lock = replace(task.lock, packages=packages)
         return Prepared(task=replace(task, lock=lock), wheels={wheel.sha256: wheel for wheel in found.values()})
@@ -142,7 +142,7 @@ class _Makers:
         return None
 
     def make(self, package: Package) -> BuiltWheel:
-        self.builder.fetch([replace(package, source=package.index or MACHINE_INDEX)])
+        self.builder.fetch([package if package.index is None else replace(package, source=package.index)])
         index = index_variables(self.builder.uv, _aliases(package), self.builder.sources)
         with tempfile.TemporaryDirectory(prefix="reconciler-build-") as name:
             folder = Path(name).resolve()
@@ -176,6 +176,11 @@ class _Makers:
         size = path.stat().st_size
         self.builder.store.put(hashed.hexdigest(), size, _chunks(path), name=path.name)
         return self.kept.wheel(path.name, hashed.hexdigest(), size)
+
+
+def _made_of(package: Package, wheel: BuiltWheel) -> Package:
+    source = package.source if package.index is not None else f"{package.source}{ARCHIVE}{package.sha256}"
+    return replace(package, file=wheel.file, size=wheel.size, sha256=wheel.sha256, source=source)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -25,7 +25,8 @@ def to_requirements(packages: Iterable[Package]) -> bytes:
 
 def is_built(package: Package) -> bool:
     """Tell whether a package is made from its source distribution."""
-    return package.source.startswith("built:")
+    kind = package.source.partition(":")[0]
+    return kind == "built" or (kind == "url" and not package.file.endswith(".whl"))
 
 
 def _to_line(package: Package) -> str:
