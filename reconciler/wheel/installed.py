@@ -150,10 +150,10 @@ def _refuse_twice(wheel: Wheel, members: list[Member]) -> None:
 
 
 def _record(members: list[Member], scheme: Scheme, own: str) -> bytes:
-    """Write RECORD: paths relative to the modules, sorted, its own without hash and size."""
+    """Write RECORD as pip does (RFC 4180): paths relative to the modules, sorted, its own without hash and size."""
     text = io.StringIO()
     rows = [(_relative(member.path, scheme.modules), member.digest, str(member.size)) for member in members]
-    csv.writer(text, lineterminator="\n").writerows(sorted([*rows, (own, "", "")]))
+    csv.writer(text).writerows(sorted([*rows, (own, "", "")]))
     return text.getvalue().encode()
 
 
