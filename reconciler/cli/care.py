@@ -1,4 +1,4 @@
-"""Commands that look after a registry: ``doctor``."""
+"""Commands that look after a registry and the caches: ``doctor``, ``gc``."""
 
 from __future__ import annotations
 
@@ -70,3 +70,55 @@ def _inspected(workspace: Workspace) -> Inspected | None:
 
     registry = workspace.registry
     return registry.inspection() if isinstance(registry, LayoutRegistry) else None
+
+
+@click.command(
+    epilog="\b\nExample:\n  reconciler gc\n  reconciler gc --delete\n"
+    "  reconciler gc --delete --keep-size 5GB --older-than 7\n"
+)
+@options.directory
+@options.registry
+@options.output("text", "json")
+@click.option("--delete", is_flag=True, help="Delete what is listed (default: only list it).")
+@click.option(
+    "--keep-size",
+    metavar="SIZE",
+    default="20GB",
+    show_default=True,
+    help="Hold the caches under this, such as 500MB: what was used longest ago goes first.",
+)
+@click.option(
+    "--older-than",
+    metavar="DAYS",
+    type=click.FloatRange(min=0),
+    default=30,
+    show_default=True,
+    help="Of what no current record would use, what was not used for so long goes.",
+)
+@options.verbose
+def gc_command(  # noqa: PLR0913  # one argument an option
+    directory: str | None,
+    registry: str | None,
+    form: str,
+    keep_size: str,
+    older_than: float,
+    *,
+    delete: bool,
+    verbose: bool,
+) -> int:
+    """List what may be deleted from the caches and the local registry; with --delete, delete it.
+
+    Never goes: what any tag of the registry reaches, the environments on this machine that current records need or
+    something runs in, and what was written or used within the last hour. Wheels, layers, interpreters and derived
+    values are caches: without them the next build takes longer, nothing else. Those that it would use go last.
+    """
+    from reconciler.cli.collecting import collect_garbage  # noqa: PLC0415  # start-up
+    from reconciler.reports.garbage import collection_json, collection_text  # noqa: PLC0415  # the same
+
+    workspace = open_workspace(directory=directory, registry=registry)
+    found = collect_garbage(workspace, keep_size=keep_size, older_than=older_than, delete=delete)
+    if form == "json":
+        click.echo(to_text(collection_json(found, workspace.folder)), nl=False)
+    else:
+        click.echo(collection_text(found, workspace.folder, options.style(verbose=verbose)), nl=False)
+    return 1 if found.failures else 0

@@ -28,6 +28,7 @@ _COMMANDS = {
     "run": ("use", "Run a script or a command in an environment."),
     "copy": ("exchange", "Copy a registered version to another registry."),
     "doctor": ("care", "Check a registry: its answers, our rights, its contents."),
+    "gc": ("care", "Delete what nothing needs from caches and the local registry."),
 }
 
 

@@ -66,6 +66,14 @@ class Workspace:
         return (Path(chosen) if chosen.startswith("/") else Path.home() / ".cache") / "reconciler"
 
     @cached_property
+    def _used(self) -> Path:
+        """The folder, from which `gc` deletes nothing while this is held."""
+        from reconciler.store.usage import use  # noqa: PLC0415  # `validate` uses nothing there
+
+        use(self.folder, self)
+        return self.folder
+
+    @cached_property
     def source(self) -> Source:
         """Where manifests are read from."""
         return self.source_at(self.at)
@@ -311,7 +319,7 @@ class Workspace:
         """The environments on this machine."""
         from reconciler.store.hosts import Hosts  # noqa: PLC0415  # only what makes or uses environments
 
-        return Hosts(self.folder / "hosts")
+        return Hosts(self._used / "hosts")
 
     @cached_property
     def uv(self) -> Uv:
@@ -333,7 +341,7 @@ class Workspace:
         from reconciler.clients.compression import compress  # noqa: PLC0415  # the same
         from reconciler.store.layers import LayerStore  # noqa: PLC0415  # the same
 
-        return LayerStore(path=self.folder / "layers", compress=compress)
+        return LayerStore(path=self._used / "layers", compress=compress)
 
     @cached_property
     def fetcher(self) -> WheelFetcher:
@@ -342,7 +350,7 @@ class Workspace:
         from reconciler.store.wheels import WheelStore  # noqa: PLC0415  # the same
 
         return WheelFetcher(
-            store=WheelStore(path=self.folder / "wheels"),
+            store=WheelStore(path=self._used / "wheels"),
             uv=self.uv,
             executor=self.transfers,
             sources=self.index_addresses,

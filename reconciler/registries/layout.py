@@ -4,6 +4,7 @@
 
     FOLDER/NAME/oci-layout, index.json, blobs/sha256/<hex>      any OCI tool reads it
     FOLDER/.locks/                                              one lock a repository for its writers, one for its index
+    FOLDER/.locks/.gc                                           held by every writer with others, by `gc` alone
 
 Blobs are hard links into a store that all repositories share. A repository is absent only where its folder is: a
 folder with something missing or broken in it is a CorruptError, never an empty repository.
@@ -29,6 +30,7 @@ from reconciler.registries.checks import (
 )
 from reconciler.registries.inspection import Inspection
 from reconciler.registries.opened import OpenedLayout, has_plain_blob, leads_nowhere, make_layout, open_layout, remove
+from reconciler.registries.unreached import LOCK, Unreached
 from reconciler.store.content import ContentStore, holds
 from reconciler.store.durable import disk_errors, sweep, write_file
 from reconciler.store.locks import locked
@@ -182,6 +184,10 @@ class LayoutRegistry:
         """Look at the files themselves."""
         return Inspection(self._folder, self._store)
 
+    def unreached(self) -> Unreached:
+        """Look for what nothing reaches."""
+        return Unreached(folder=self._folder, store=self._store)
+
     @contextmanager
     def writing(self, repository: str) -> Iterator[None]:
         """Keep other writers of this repository out, threads and processes; tidy up what interrupted ones left.
@@ -189,7 +195,10 @@ class LayoutRegistry:
         Not to be entered twice by one thread. Who waits for an hour gets a ConflictError.
         """
         check_repository(repository)
-        with locked(self._folder / ".locks" / f"{repository}.lock", timeout_s=self._wait_s):
+        with (
+            locked(self._folder / ".locks" / f"{repository}.lock", timeout_s=self._wait_s),
+            locked(self._folder / LOCK, timeout_s=self._wait_s, shared=True),
+        ):
             self._sweep(repository)
             yield
 

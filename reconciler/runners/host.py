@@ -67,6 +67,7 @@ class HostRunner:
             make_virtualenv(self.uv, place, run.lock, sources=self.sources)
 
         place, _ = self.hosts.make(run.name, run.key, fill)
+        self.hosts.inherit(place)
         place = place.absolute()
         return place / "bin" / "python", place
 

@@ -134,7 +134,7 @@ def sweep(folder: Path) -> int:
     with disk_errors(folder, "tidy up"), suppress(FileNotFoundError, NotADirectoryError):
         names = [entry.name for entry in os.scandir(folder) if entry.name.startswith(TEMPORARY)]
         for name in names:
-            removed += _remove_stale(folder / name)
+            removed += remove_stale(folder / name)
     return removed
 
 
@@ -255,7 +255,8 @@ def _link_there(source: Path, path: Path) -> None:
             return
 
 
-def _remove_stale(path: Path) -> int:
+def remove_stale(path: Path) -> int:
+    """Remove a temporary file unless somebody writes it; tell how many were removed."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:

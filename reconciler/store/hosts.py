@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import StoreError
+from reconciler.store import usage
 from reconciler.store.durable import disk_errors, make_folders, rename_folder, write_file
 from reconciler.store.locks import locked
 from reconciler.values.canonical import to_canonical
 from reconciler.values.digest import Digest
 
 MARK = "reconciler-host.json"
-_MAKING = ".making-"
+MAKING = ".making-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,15 @@ class Hosts:
     def find(self, name: str, key: Digest) -> Path | None:
         """Give an environment that is complete: its mark is there, and its interpreter (the machine's) still is."""
         place = self.place(name, key)
-        return place if (place / MARK).is_file() and (place / "bin" / "python").exists() else None
+        if not (place / MARK).is_file() or not (place / "bin" / "python").exists():
+            return None
+        usage.mark_used(place / MARK)
+        return place
+
+    @staticmethod
+    def inherit(place: Path) -> None:
+        """Keep an environment from `gc` while this process lives, and what takes its place or is started by it."""
+        usage.inherit(place / MARK)
 
     def make(self, name: str, key: Digest, fill: Callable[[Path], None]) -> tuple[Path, bool]:
         """Give the environment, and whether ``fill`` made it now, in an empty folder that is then renamed.
@@ -72,7 +81,7 @@ class Hosts:
 
 
 def _temporary(folder: Path) -> Path:
-    return folder / f"{_MAKING}{secrets.token_hex(8)}"
+    return folder / f"{MAKING}{secrets.token_hex(8)}"
 
 
 def _plain_folder(folder: Path) -> Path:
@@ -85,7 +94,7 @@ def _plain_folder(folder: Path) -> Path:
 
 def _sweep(folder: Path) -> None:
     """Remove what makers left. The caller holds the lock, so that nobody is making anything here."""
-    for left in folder.glob(f"{_MAKING}*"):
+    for left in folder.glob(f"{MAKING}*"):
         if left.is_symlink() or not left.is_dir():
             left.unlink(missing_ok=True)
         else:

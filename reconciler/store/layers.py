@@ -8,7 +8,6 @@ cache nothing is forced to the disk: what a power loss tears is noticed by its d
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from reconciler.oci.descriptor import Descriptor, Stream
 from reconciler.ports import Layer
 from reconciler.store.durable import disk_errors, make_folders, replace_stream, sweep
 from reconciler.store.locks import locked
+from reconciler.store.usage import mark_used
 from reconciler.values.digest import Digest
 
 Compress = Callable[[Iterable[bytes]], Iterator[bytes]]
@@ -68,7 +68,7 @@ class LayerStore:
             except (FileNotFoundError, ValueError, TypeError, KeyError):
                 return None
             if whole:
-                os.utime(about)  # gc takes what was not used for long
+                mark_used(about)
             return stored if whole else None
 
     def make(self, key: Digest, chunks: Callable[[], Iterator[bytes]]) -> StoredLayer:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from reconciler.errors import CorruptError, NotFoundError
 from reconciler.store.durable import disk_errors, make_folders, replace_stream, sweep
+from reconciler.store.usage import mark_used
 
 _ENDING = ".whl"
 
@@ -47,11 +48,13 @@ class WheelStore:
         path = self.path_of(sha256)
         with disk_errors(path, "read"):
             try:
-                return path.open("rb")
+                file = path.open("rb")
             except FileNotFoundError as error:
                 raise NotFoundError(f"no wheel {sha256} in {self.path}") from error
             except IsADirectoryError as error:
                 raise OSError(errno.EISDIR, "is a folder") from error
+        mark_used(path)
+        return file
 
     def forget(self, sha256: str) -> None:
         """Remove a wheel that turned out to be damaged; one that is not there is none the less."""
