@@ -18,7 +18,6 @@ from reconciler.assembly.built import BuiltWheels, NoBuiltWheels
 from reconciler.lock.model import Lock, PlatformLock
 from reconciler.manifest.desired import Desired
 from reconciler.oci.descriptor import Blob, Content, Descriptor, Image, Stream
-from reconciler.plan.garbage import Holding, Needs, Tally
 from reconciler.values.canonical import Json
 from reconciler.values.commit import Commit, Revision
 from reconciler.values.digest import Digest
@@ -176,32 +175,6 @@ class Inspected(Protocol):
 
     def inspect_shared(self) -> Iterator[Stored]:
         """List what is odd, damaged or left over in what all repositories share."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Gathered:
-    """What a disk holds that may go, and what in it is none of ours (``foreign``: its path), which is never touched.
-
-    ``kept`` counts what stays whatever is chosen. ``notes`` say what could not be judged, one line each.
-    """
-
-    entries: tuple[Holding, ...] = ()
-    foreign: tuple[str, ...] = ()
-    kept: Tally = field(default_factory=Tally)
-    notes: tuple[str, ...] = ()
-
-
-class Holdings(Protocol):
-    """A part of a disk that `gc` looks after."""
-
-    def alone(self) -> AbstractContextManager[None]:
-        """Keep everybody out who uses or writes it; a ConflictError where they do not end in time."""
-
-    def gather(self, needs: Needs) -> Gathered:
-        """List what is there; nothing is written. What goes away meanwhile was there or was not."""
-
-    def take(self, entry: Holding) -> None:
-        """Delete an entry, for who is alone; cut off at any point it is whole, gone, or waste that goes next time."""
 
 
 # -- making environments ----------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from dataclasses import replace
 from reconciler.cli.wiring import Workspace
 from reconciler.errors import UsageError
 from reconciler.plan.garbage import Rule
-from reconciler.ports import Holdings, Registry
-from reconciler.reconcile.collection import Collected, Means, collect
+from reconciler.ports import Registry
+from reconciler.reconcile.collection import Collected, Holdings, Means, collect
 from reconciler.registries.layout import LayoutRegistry
 from reconciler.store.holdings import CacheFolder
 

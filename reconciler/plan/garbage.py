@@ -113,6 +113,19 @@ class Tally:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Gathered:
+    """What a disk holds that may go, and what in it is none of ours (``foreign``: its path), which is never touched.
+
+    ``kept`` counts what stays whatever is chosen. ``notes`` say what could not be judged, one line each.
+    """
+
+    entries: tuple[Holding, ...] = ()
+    foreign: tuple[str, ...] = ()
+    kept: Tally = field(default_factory=Tally)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
     """What goes, in this order, what each of them frees, and what there is of each kind before.
 

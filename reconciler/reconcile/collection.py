@@ -6,19 +6,33 @@ What can't be read is needed: an environment whose record does not answer keeps 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from reconciler.errors import ReconcilerError, RegistryError, StoreError
-from reconciler.plan.garbage import Holding, Needs, Rule, Selection, Tally, select
+from reconciler.plan.garbage import Gathered, Holding, Needs, Rule, Selection, Tally, select
 from reconciler.plan.observed import Absent, Observation, Present
-from reconciler.ports import Executor, Gathered, Holdings, Registry
+from reconciler.ports import Executor, Registry
 from reconciler.reconcile.access import registered_names
 from reconciler.reconcile.layers import layers_of
 from reconciler.reconcile.ledger import REPOSITORY, read_tagged
 from reconciler.reconcile.observe import Depth, observe, read_bodies
 from reconciler.record import Record
 from reconciler.values.digest import Digest
+
+
+class Holdings(Protocol):
+    """A part of a disk that `gc` looks after."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep everybody out who uses or writes it; a ConflictError where they do not end in time."""
+
+    def gather(self, needs: Needs) -> Gathered:
+        """List what is there; nothing is written. What goes away meanwhile was there or was not."""
+
+    def take(self, entry: Holding) -> None:
+        """Delete an entry, for who is alone; cut off at any point it is whole, gone, or waste that goes next time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,8 +20,7 @@ from reconciler.oci import media
 from reconciler.oci.descriptor import Content
 from reconciler.oci.document import as_array
 from reconciler.oci.manifest import parse_descriptor, parse_manifest, references
-from reconciler.plan.garbage import Holding, Kind, Level, Link, Needs, Tally
-from reconciler.ports import Gathered
+from reconciler.plan.garbage import Gathered, Holding, Kind, Level, Link, Needs, Tally
 from reconciler.registries.checks import is_repository
 from reconciler.registries.opened import OpenedLayout, open_layout
 from reconciler.store.content import ContentStore

@@ -22,8 +22,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reconciler.plan.garbage import File, Holding, Kind, Level, Link, Needs
-from reconciler.ports import Gathered
+from reconciler.plan.garbage import File, Gathered, Holding, Kind, Level, Link, Needs
 from reconciler.store import usage
 from reconciler.store.durable import TEMPORARY, disk_errors, remove_stale
 from reconciler.store.hosts import MAKING, MARK
