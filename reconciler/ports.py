@@ -225,13 +225,14 @@ class Resolution:
     """What a resolver is asked.
 
     ``preference`` is the lock whose versions stay where they can. ``upgrade`` names packages that may move; none
-    means that nothing has to stay.
+    means that nothing has to stay. ``below`` is the lock of the environment that this one builds on.
     """
 
     desired: Desired
     preference: Lock | None = None
     upgrade: frozenset[str] | None = frozenset()
     build_allowed: bool = True
+    below: Lock | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -278,6 +279,7 @@ class Task:
     """What a builder is asked: one platform of one environment.
 
     ``layers`` are those that may be taken over, ``wheels`` those that were made from source distributions before.
+    ``below`` is the manifest of the artifact that is built on, where that is another environment's.
     """
 
     desired: Desired
@@ -286,6 +288,7 @@ class Task:
     key: Digest
     layers: Layers = field(default_factory=NoLayers)
     wheels: BuiltWheels = field(default_factory=NoBuiltWheels)
+    below: Digest | None = None
 
 
 class Builder(Protocol):

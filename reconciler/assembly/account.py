@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.lock.model import Base
+from reconciler.manifest.model import Docker
 
 NAME, IDENTITY = "user", 1000
 _PASSWD_FIELDS, _GROUP_FIELDS = 7, 4
@@ -41,12 +42,15 @@ class _Line:
     home: str
 
 
-def account_of(base: Base, declared: str | None) -> Account:
+def account_of(base: Base, declared: str | None, inherited: str = "") -> Account:
     """Say who runs: the declared user, else one of id 1000, which is made where the base has none.
 
-    A declared id that nobody has runs as it is, with a home that anybody may write to.
+    A declared id that nobody has runs as it is, with a home that anybody may write to. ``inherited`` is who runs in the
+    environment below, where the base is one: it goes on without a declared user.
     """
     lines = list(_users(base.passwd))
+    if not declared and inherited:
+        return _inherited(lines, inherited)
     wanted, _, group = (declared or "").partition(":")
     if not wanted:
         there = next((line for line in lines if line.uid == IDENTITY), None)
@@ -58,6 +62,21 @@ def account_of(base: Base, declared: str | None) -> Account:
     if there is not None:
         return _of(there, declared or "")
     return _made(base, lines, wanted, declared if group else None)
+
+
+def accounts_over(base: Base, docker: Docker) -> tuple[str, str]:
+    """Give the accounts of an environment on this base, ``passwd`` and ``group``, for what builds on it."""
+    if docker.base_environment is not None and not docker.user:
+        return base.passwd, base.group
+    account = account_of(base, docker.user)
+    return account.passwd or base.passwd, account.group or base.group
+
+
+def _inherited(lines: list[_Line], user: str) -> Account:
+    """Find who runs below; an id that nobody has lives where the environment below made it a home, in the last line."""
+    wanted = user.partition(":")[0]
+    there = next((line for line in lines if wanted in (line.name, str(line.uid))), lines[-1])
+    return _of(there, user)
 
 
 def _of(line: _Line, user: str) -> Account:

@@ -29,11 +29,18 @@ def configure(
         diff_ids=(*base.diff_ids, *diff_ids),
         environment=_environment(base, manifest, account),
         user=account.user,
-        workdir=docker.workdir or base.workdir or f"/{account.home}",
+        workdir=docker.workdir or _workdir(base, manifest) or f"/{account.home}",
         entrypoint=docker.entrypoint or base.entrypoint,
         command=command,
         labels={**base.labels, **docker.labels},
     )
+
+
+def _workdir(base: BaseConfig, manifest: Manifest) -> str:
+    """Give the base's folder, unless that is the home of whoever runs in the environment below and not in this one."""
+    docker = manifest.docker
+    is_left = docker.base_environment is not None and docker.user and base.workdir == base.environment.get("HOME")
+    return "" if is_left else base.workdir
 
 
 def _environment(base: BaseConfig, manifest: Manifest, account: Account) -> dict[str, str]:
@@ -45,7 +52,14 @@ def _environment(base: BaseConfig, manifest: Manifest, account: Account) -> dict
     }
     if account.user.partition(":")[0] not in _ROOT:
         # Whoever runs it: an id that the base does not know has neither name nor home, and tools look for both.
-        found |= {"HOME": f"/{account.home}", "USER": account.name, "LOGNAME": account.name}
+        found |= _person(account)
+    elif manifest.docker.base_environment is not None and manifest.docker.user:
+        found |= _person(account)  # and not whoever runs in the environment below
     found |= {name: text for name, text in manifest.environment_variables.items() if not references(text)}
     path = manifest.environment_variables.get("PATH", base.environment.get("PATH", DEFAULT_PATH))
-    return found | {"PATH": f"/{PREFIX}/bin:{DEFAULT_PATH if references(path) else path}"}
+    own, path = f"/{PREFIX}/bin:", DEFAULT_PATH if references(path) else path
+    return found | {"PATH": path if path.startswith(own) else f"{own}{path}"}
+
+
+def _person(account: Account) -> dict[str, str]:
+    return {"HOME": f"/{account.home}", "USER": account.name, "LOGNAME": account.name}

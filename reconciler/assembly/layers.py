@@ -57,11 +57,11 @@ def plan_layers(desired: Desired, lock: PlatformLock, account: Account, base_lay
     groups = pack(lock.packages, limit_layers=room // (2 if python.bytecode else 1)) if room > 1 else ()
     if lock.packages and not groups:
         raise BuildError(
-            f"the base image {base.image} has {base_layers} layers already, and an image can have {MAX_LAYERS}",
-            where=desired.manifest.locate("docker.base_image"),
-            hint="squash the base image",
+            f"the base {base.image} has {base_layers} layers already, and an image can have {MAX_LAYERS}",
+            where=desired.manifest.locate("docker.base_environment" if is_stacked(desired) else "docker.base_image"),
+            hint="join environments" if is_stacked(desired) else "squash the base image",
         )
-    plans = [_environment(desired, lock, account)]
+    plans = [_environment(desired, lock, account)] if _makes_environment(desired, account) else []
     plans += [_packages(group, lock) for group in groups]
     plans += [_bytecode(group, lock) for group in groups if python.bytecode]
     plans += [_files(files, base, account)] if files else []
@@ -83,7 +83,20 @@ def _environment(desired: Desired, lock: PlatformLock, account: Account) -> Laye
         "account": [account.uid, account.gid, account.home, account.passwd, account.group],
         "places": _places(base, (PREFIX, account.home, "etc", (desired.manifest.docker.workdir or "").strip("/"))),
     }
-    return LayerPlan(name="environment", role=Role.ENVIRONMENT, key=layer_key("environment", inputs))
+    kind = "environment" if not is_stacked(desired) else "account" if inherits(desired) else "environment anew"
+    return LayerPlan(name="environment", role=Role.ENVIRONMENT, key=layer_key(kind, inputs))
+
+
+def is_stacked(desired: Desired) -> bool:
+    """Tell whether the base is another environment, which has a virtual environment in the same place."""
+    return desired.manifest.docker.base_environment is not None
+
+
+def _makes_environment(desired: Desired, account: Account) -> bool:
+    """Tell whether there is anything to make before packages: over another environment there may be nothing."""
+    if not is_stacked(desired) or not inherits(desired):
+        return True
+    return account.owned or bool((desired.manifest.docker.workdir or "").strip("/"))
 
 
 def inherits(desired: Desired) -> bool:

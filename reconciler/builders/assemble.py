@@ -83,7 +83,8 @@ class AssembleBuilder:
         base = _open(self.bases, task)
         config, manifest = parse_config(base.config), parse_image(base.manifest)
         assert task.lock.base is not None  # noqa: S101  # checked when it was opened
-        account = account_of(task.lock.base, task.desired.manifest.docker.user)
+        inherited = config.user if task.below is not None else ""
+        account = account_of(task.lock.base, task.desired.manifest.docker.user, inherited)
         plans = plan_layers(task.desired, task.lock, account, len(manifest.layers))
         made = self._provide(prepared, account, plans)
         layers = [made[plan.key] for plan in plans]
@@ -152,4 +153,4 @@ def _open(bases: Bases, task: Task) -> BaseImage:
     if base is None:
         raise BuildError("the lock names no base image", hint="run `reconciler lock` again")
     credential = task.desired.manifest.docker.base_credential
-    return bases.open(base.image, task.platform, digest=Digest.parse(base.digest), credential=credential)
+    return bases.open(base.image, task.platform, digest=task.below or Digest.parse(base.digest), credential=credential)

@@ -35,8 +35,6 @@ def _whole(manifest: Manifest) -> Iterator[tuple[str, str]]:
 def _docker(docker: Docker) -> Iterator[tuple[str, str]]:
     if docker.base_dockerfile is not None:
         yield "docker.base_dockerfile", f"docker.base_dockerfile needs the docker builder, which {_LATER}"
-    if docker.base_environment is not None:
-        yield "docker.base_environment", f"docker.base_environment {_LATER}; name an image in docker.base_image"
     if docker.build != Docker().build:
         yield "docker.build", "docker.build goes with docker.base_dockerfile; remove the field"
 

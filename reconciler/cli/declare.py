@@ -140,7 +140,7 @@ def _explain_declared(workspace: Workspace, name: str, form: str, style: Style) 
     from reconciler.reports.json import to_text  # noqa: PLC0415  # the same
 
     desired = require(workspace.desired, name)
-    derived = derive(workspace, Wishes(names=frozenset({name})))
+    derived = derive(workspace, Wishes(names=frozenset({name, *(one.name for one in desired.chain)})))
     step = next((step for step in derived.plan.steps if step.name == name), None)
     if step is None:
         raise ReconcilerError(f"no step was planned for {name}")

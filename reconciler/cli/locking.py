@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
 from reconciler.cli.exit import say
 from reconciler.cli.planning import Quiet
 from reconciler.cli.wiring import Workspace
-from reconciler.errors import ReconcilerError, RegistryError
+from reconciler.errors import ReconcilerError, RegistryError, ResolveError
 from reconciler.lock.difference import differences
 from reconciler.lock.document import to_document
 from reconciler.lock.model import Lock
@@ -38,35 +38,81 @@ def check(desired: Sequence[Desired]) -> int:
 
 
 def lock(workspace: Workspace, desired: Sequence[Desired], upgrade: frozenset[str] | None) -> int:
-    """Solve and write; one that fails never stops the others. Gives the exit code."""
-    means = workspace.means(Quiet())
+    """Solve and write; one that fails never stops the others. Gives the exit code.
+
+    What one builds on is locked before it, also where it was not named and has no lock that is up to date.
+    """
+    means, named = workspace.means(Quiet()), {item.name for item in desired}
     failures: list[ReconcilerError] = []
+    locks: dict[str, Lock] = {}
 
     def work(item: Desired) -> Resolved | ReconcilerError:
         try:
-            return _resolve(means, item, upgrade)
+            return _resolve(means, item, upgrade if item.name in named else frozenset(), _lock_below(item, locks))
         except ReconcilerError as error:
             return error
 
-    for item, result in workspace.executor.map(work, desired):
-        if isinstance(result, ReconcilerError):
-            failures.append(result)
-            say(result)
-        else:
-            _write(workspace, item, result)
+    waves = _waves(desired)
+    for wave in waves:
+        for item, result in workspace.executor.map(work, wave):
+            if isinstance(result, ReconcilerError):
+                failures.append(result)
+                say(result)
+            else:
+                locks[item.name] = result.lock
+                _write(workspace, item, result)
+    _tell_those_above(workspace, locks)
+    return _exit_code(failures, sum(map(len, waves)))
+
+
+def _waves(desired: Sequence[Desired]) -> list[list[Desired]]:
+    """Sort by how much is below each, with what below them is not locked yet."""
+    named = {item.name: item for item in desired}
+    for item in desired:
+        named |= {one.name: one for one in item.chain if one.name not in named and one.current_lock is None}
+    waves: dict[int, list[Desired]] = {}
+    for _, item in sorted(named.items()):
+        waves.setdefault(len(item.chain), []).append(item)
+    return [waves[depth] for depth in sorted(waves)]
+
+
+def _lock_below(item: Desired, locks: Mapping[str, Lock]) -> Lock | None:
+    if item.below is None:
+        return None
+    lock = locks.get(item.below.name) or item.below.current_lock
+    if lock is None:
+        message = f"not locked: {item.below.name}, which it builds on, was not"
+        raise ResolveError(message, where=item.manifest.locate("docker.base_environment"))
+    return lock
+
+
+def _tell_those_above(workspace: Workspace, locks: Mapping[str, Lock]) -> None:
+    """Say which committed locks are pinned to what is another lock now."""
+    for item in workspace.desired:
+        below = locks.get(item.below.name) if item.below is not None and item.name not in locks else None
+        if (
+            item.below is not None
+            and below is not None
+            and item.lock
+            and not item.lock.stands_on(item.below.name, below)
+        ):
+            click.echo(f"note: {item.name} builds on {item.below.name}: run `reconciler lock {item.name}` too")
+
+
+def _exit_code(failures: Sequence[ReconcilerError], count: int) -> int:
     if not failures:
         return 0
-    if len(failures) < len(desired):
+    if len(failures) < count:
         return SOME_FAILED
     codes = {failure.exit_code for failure in failures}
     return codes.pop() if len(codes) == 1 else ReconcilerError.exit_code
 
 
-def _resolve(means: Means, desired: Desired, upgrade: frozenset[str] | None) -> Resolved:
+def _resolve(means: Means, desired: Desired, upgrade: frozenset[str] | None, below: Lock | None) -> Resolved:
     if desired.refusal is not None:
         raise ReconcilerError(desired.refusal, where=desired.manifest.locate(desired.refusal_field or "name"))
     preference = desired.lock or _registered(means, desired.name)
-    resolution = Resolution(desired=desired, preference=preference, upgrade=upgrade)
+    resolution = Resolution(desired=desired, preference=preference, upgrade=upgrade, below=below)
     return means.resolvers[desired.builder].resolve(resolution)
 
 

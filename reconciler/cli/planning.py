@@ -121,15 +121,26 @@ def look_for_drift(workspace: Workspace, names: Sequence[str], *, deep: bool) ->
         raise UsageError(f"no environment `{unknown[0]}` is declared or registered{close(unknown[0], every)}")
     wanted = sorted(names or every)
     depth = Depth.BLOBS if deep else Depth.MANIFESTS
-    found = dict(workspace.observer.map(_looker(workspace.registry, opened, depth), wanted))
+    looker = _looker(workspace.registry, opened, depth)
+    found = dict(workspace.observer.map(looker, wanted))
     observed = Observed(registry=workspace.registry.address, environments=found)
-    chosen = frozenset(names) or None
-    # What can't be read is not gone: only a repository that is read as a whole tells what was removed.
-    policy = replace(policy_of(workspace, Wishes(names=chosen)), whole=chosen is None and not workspace.declared.errors)
-    desired = [item for item in workspace.declared.desired if chosen is None or item.name in chosen]
     if names:
         state = replace(state, records={name: state.records[name] for name in names if name in state.records})
-    return drift(state, observed, plan(desired, observed, policy, workspace.revision))
+    return drift(state, observed, _pending(workspace, frozenset(names) or None, observed, looker))
+
+
+def _pending(
+    workspace: Workspace, chosen: frozenset[str] | None, observed: Observed, look: Callable[[str], Observation]
+) -> Plan:
+    """Plan what git is ahead with; what the chosen ones build on is looked at for that, and left out."""
+    declared = workspace.declared
+    desired = [item for item in declared.desired if chosen is None or item.name in chosen]
+    below = {one.name: one for item in desired for one in item.chain if one.name not in observed.environments}
+    environments = {**observed.environments, **{name: look(name) for name in sorted(below)}}
+    # What can't be read is not gone: only a repository that is read as a whole tells what was removed.
+    every = chosen and chosen | {one.name for item in desired for one in item.chain}
+    policy = replace(policy_of(workspace, Wishes(names=every)), whole=chosen is None and not declared.errors)
+    return plan(desired, replace(observed, environments=environments), policy, workspace.revision)
 
 
 def _looker(registry: Registry, opened: Opened, depth: Depth) -> Callable[[str], Observation]:

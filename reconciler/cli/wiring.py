@@ -333,7 +333,7 @@ class Workspace:
         """Base images."""
         from reconciler.registries.bases import ImageBases  # noqa: PLC0415  # the same
 
-        return ImageBases(connect=self.open, root=self.root, target=self.address)
+        return ImageBases(connect=self.open, root=self.root, target=self.address, environments=self.registry)
 
     @cached_property
     def layers(self) -> LayerStore:

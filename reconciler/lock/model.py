@@ -11,6 +11,8 @@ from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
 
 FORMAT_VERSION = 1
+ENVIRONMENT = "environment:"
+"""What the base of an environment that builds on another one begins with; the other's name follows."""
 MACHINE_INDEX = "index:default"
 """The source of what came from the indexes that the machine itself is set up with."""
 
@@ -79,9 +81,11 @@ class Interpreter:
 class Base:
     """The base image that was solved on: all that assembling on it has to know without reading a layer.
 
-    ``image`` is the reference as declared, ``digest`` the manifest's of the platform. ``python`` is the path of its
-    interpreter. ``links`` are its symbolic links that lead to folders, path to resolved path, relative to the root:
-    what is written through one goes where it leads. ``passwd`` and ``group`` are its accounts, as text.
+    ``image`` is the reference as declared, ``digest`` the manifest's of the platform. Where another environment is the
+    base they are ``environment:NAME`` and the digest of its lock's part for the platform: an input, known before it is
+    built. ``python`` is the path of the interpreter. ``links`` are symbolic links that lead to folders, path to
+    resolved path, relative to the root: what is written through one goes where it leads. ``passwd`` and ``group`` are
+    its accounts, as text.
     """
 
     image: str
@@ -153,3 +157,13 @@ class Lock:
     def digest(self) -> Digest:
         """The identity of what was resolved: the platforms, in canonical form."""
         return digest_of(self.to_json())
+
+    def stands_on(self, name: str, lower: Lock) -> bool:
+        """Tell whether every platform is pinned to what another environment's lock says for it."""
+        return all(
+            part.base is not None
+            and part.base.image == f"{ENVIRONMENT}{name}"
+            and platform in lower.platforms
+            and part.base.digest == str(lower.platforms[platform].digest)
+            for platform, part in self.platforms.items()
+        )

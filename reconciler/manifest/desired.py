@@ -7,7 +7,7 @@ is the digest of the components' digests. Metadata, run-time settings and ``plat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from reconciler.lock.model import Lock
@@ -27,7 +27,8 @@ class Desired:
 
     ``components`` are the named parts of the request, ``filled`` the defaults that were filled in (field path to
     value), ``lock`` the committed one (none where there is none), ``refusal`` why no builder of this version can
-    make it (none where one can), and ``refusal_field`` the path of the field that asks for it.
+    make it (none where one can), and ``refusal_field`` the path of the field that asks for it. ``below`` is the
+    environment that ``docker.base_environment`` names.
     """
 
     manifest: Manifest
@@ -37,6 +38,7 @@ class Desired:
     builder: str = "host"
     refusal: str | None = None
     refusal_field: str | None = None
+    below: Desired | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -56,14 +58,42 @@ class Desired:
     @cached_property
     def inputs(self) -> Digest:
         """The identity of what a solver is asked."""
-        return digest_of({name: str(self.digests[name]) for name in SOLVER_COMPONENTS})
+        digests: dict[str, Json] = {name: str(self.digests[name]) for name in SOLVER_COMPONENTS}
+        if self.below is not None:
+            digests["base"] = str(digest_of(_seen_of(self.components["base"], self.below)))
+        return digest_of(digests)
 
-    @property
+    @cached_property
     def current_lock(self) -> Lock | None:
-        """The committed lock, where it is up to date: made for these inputs and for these platforms."""
+        """The committed lock, where it is up to date: made for these inputs and platforms, on what is below now.
+
+        On another environment it needs that one's committed lock: without it the repository alone does not say what is
+        there.
+        """
         if self.lock is None or self.lock.inputs != self.inputs:
             return None
-        return self.lock if set(self.lock.platforms) == set(self.manifest.platforms) else None
+        if set(self.lock.platforms) != set(self.manifest.platforms):
+            return None
+        if self.below is None:
+            return self.lock
+        lower = self.below.current_lock
+        return self.lock if lower is not None and self.lock.stands_on(self.below.name, lower) else None
+
+    @property
+    def chain(self) -> tuple[Desired, ...]:
+        """The environments below, from the nearest to the lowest."""
+        found: list[Desired] = []
+        one = self.below
+        while one is not None:
+            found.append(one)
+            one = one.below
+        return tuple(found)
+
+
+def _seen_of(base: Json, below: Desired) -> Json:
+    """Give the component with what a solver sees of the environment below: its inputs, and who runs there."""
+    seen: Json = {"name": below.name, "inputs": str(below.inputs), "user": below.manifest.docker.user}
+    return {**base, "environment": seen} if isinstance(base, dict) else seen
 
 
 def request_of(digests: Mapping[str, Digest]) -> Digest:
@@ -72,20 +102,21 @@ def request_of(digests: Mapping[str, Digest]) -> Digest:
     return digest_of({"format": REQUEST_FORMAT, "components": named})
 
 
-def build_key(request: Digest, platform: Platform, lock: Digest, builder: tuple[str, int]) -> Digest:
+def build_key(
+    request: Digest, platform: Platform, lock: Digest, builder: tuple[str, int], below: Digest | None = None
+) -> Digest:
     """Hash what an artifact of one platform is a pure function of **[format]**.
 
     ``lock`` is that platform's part of the lock. It does not say which platform that is, and two may be alike (pure
     packages for two architectures), so the platform stands beside it. ``builder`` is the builder's name and the
-    number of its recipe.
+    number of its recipe. ``below`` is the build key of the environment that this one builds on.
     """
     name, recipe = builder
-    return digest_of(
-        {
-            "request": str(request),
-            "platform": str(platform),
-            "lock": str(lock),
-            "builder": name,
-            "recipe": recipe,
-        }
-    )
+    value: dict[str, Json] = {
+        "request": str(request),
+        "platform": str(platform),
+        "lock": str(lock),
+        "builder": name,
+        "recipe": recipe,
+    }
+    return digest_of(value if below is None else {**value, "below": str(below)})

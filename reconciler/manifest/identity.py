@@ -4,7 +4,8 @@ Components and their values, each with every default filled in:
 
 ``base``
     ``enabled``, ``compute``, ``cuda``, ``variant``, ``image``, ``registry`` (``address``, ``credential``, or null),
-    ``environment``, and ``catalog``: the catalog's entry by value, null where the base is not the catalog's.
+    ``environment`` (``name`` and ``request`` of the one below, or null), and ``catalog``: the catalog's entry by
+    value, null where the base is not the catalog's.
 ``python``
     ``implementation`` (``cpython``), ``version``, ``provider``, ``user_managed``, ``interpreter_path``,
     ``base_packages``, ``bytecode``.
@@ -58,24 +59,33 @@ def desire(  # noqa: PLR0913  # one argument a source of identity
     lock: Lock | None = None,
     refusal: str | None = None,
     builder: str = "host",
+    below: Desired | None = None,
 ) -> Desired:
     """Give an environment as the repository wants it: the manifest, and what it reaches through ``read`` and ``walk``.
 
     ``bases`` is the catalog: compute to variant (``docker.base``) to the entry by value. Whatever is wrong with a
     reached file is in one ManifestError, a problem each, at the line that names the file or in the file itself.
+    ``below`` is the environment that ``docker.base_environment`` names.
     """
     reach = Reach(manifest, read, walk)
-    components = _components(reach, bases or {})
+    components = _components(reach, bases or {}, below)
     reach.settle()
-    filled = FilledIn(manifest)
-    return Desired(manifest=manifest, components=components, filled=filled, lock=lock, builder=builder, refusal=refusal)
+    return Desired(
+        manifest=manifest,
+        components=components,
+        filled=FilledIn(manifest),
+        lock=lock,
+        builder=builder,
+        refusal=refusal,
+        below=below,
+    )
 
 
-def _components(reach: Reach, bases: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
+def _components(reach: Reach, bases: Mapping[str, Mapping[str, Json]], below: Desired | None) -> dict[str, Json]:
     manifest = reach.manifest
     docker = manifest.docker
     return {
-        "base": _base(manifest, bases),
+        "base": _base(manifest, bases, below),
         "python": _python(manifest.python),
         "packages": packages(reach, manifest.python),
         "system": {
@@ -96,7 +106,7 @@ def _components(reach: Reach, bases: Mapping[str, Mapping[str, Json]]) -> dict[s
     }
 
 
-def _base(manifest: Manifest, bases: Mapping[str, Mapping[str, Json]]) -> Json:
+def _base(manifest: Manifest, bases: Mapping[str, Mapping[str, Json]], below: Desired | None) -> Json:
     docker = manifest.docker
     registry = docker.base_image_registry
     own = docker.base_image or docker.base_environment or docker.base_dockerfile
@@ -107,9 +117,15 @@ def _base(manifest: Manifest, bases: Mapping[str, Mapping[str, Json]]) -> Json:
         "variant": docker.base,
         "image": docker.base_image,
         "registry": None if registry is None else {"address": registry.address, "credential": registry.credential},
-        "environment": docker.base_environment,
+        "environment": _environment(docker, below),
         "catalog": bases.get(manifest.compute, {}).get(docker.base) if docker.enabled and not own else None,
     }
+
+
+def _environment(docker: Docker, below: Desired | None) -> Json:
+    if docker.base_environment is None:
+        return None
+    return {"name": docker.base_environment, "request": None if below is None else str(below.request)}
 
 
 def _python(python: Python) -> Json:

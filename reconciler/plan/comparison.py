@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +11,7 @@ from reconciler.lock.model import Lock
 from reconciler.manifest.desired import SOLVER_COMPONENTS, Desired
 from reconciler.plan.change import Action, Change, Policy, Reason, Step
 from reconciler.plan.fields import request_changes
+from reconciler.plan.footing import FIELD, Footing, base_change, is_of_below
 from reconciler.plan.metadata import metadata_changes, metadata_of
 from reconciler.plan.observed import Absent, Denied, Observation, Past, Present, Unknown
 from reconciler.plan.pool import Pool, past_of
@@ -33,20 +34,23 @@ class Comparison:
         """The builds that can be used again; gathered only when something changed."""
         return Pool.of(self.environments, self.policy.manager)
 
-    def step(self, desired: Desired, seen: Observation) -> Step:
-        """Derive the step of one declared environment."""
-        if isinstance(seen, Present) and self._is_unchanged(desired, seen):
+    def step(self, desired: Desired, seen: Observation, footing: Footing | None = None) -> Step:
+        """Derive the step of one declared environment; ``footing`` is what it builds on, where that is another one."""
+        if isinstance(seen, Present) and self._is_unchanged(desired, seen, footing):
             return _unchanged(desired, seen)
-        refusal = self._refusal(desired, seen)
+        refusal = self._refusal(desired, seen, footing)
         if refusal is not None:
-            return _blocked(desired, seen, refusal)
-        return self._changed(desired, seen) if isinstance(seen, Present) else self._new(desired, seen)
+            field = FIELD if footing is not None and refusal == footing.refusal else _blocking_field(desired, refusal)
+            return _blocked(desired, seen, refusal, field)
+        if isinstance(seen, Present):
+            return self._changed(desired, seen, footing)
+        return self._new(desired, seen, footing)
 
-    def _is_unchanged(self, desired: Desired, seen: Present) -> bool:
+    def _is_unchanged(self, desired: Desired, seen: Present, footing: Footing | None) -> bool:
         facts, policy = seen.record.facts, self.policy
         if facts.request != desired.request or facts.archived or facts.manager != policy.manager:
             return False
-        if seen.missing or seen.tampered or seen.recovered or desired.refusal is not None:
+        if seen.missing or seen.tampered or seen.recovered or desired.refusal is not None or _is_moved(footing, seen):
             return False
         if desired.name in policy.refresh or seen.record.artifacts.keys() != set(desired.manifest.platforms):
             return False
@@ -58,20 +62,22 @@ class Comparison:
                 return False
         return facts.metadata == metadata_of(desired.manifest)
 
-    def _refusal(self, desired: Desired, seen: Observation) -> str | None:
+    def _refusal(self, desired: Desired, seen: Observation, footing: Footing | None) -> str | None:
         if isinstance(seen, (Denied, Unknown)):
             return seen.reason or "the registry gave no answer"
         if isinstance(seen, Present) and seen.record.facts.manager != self.policy.manager and not self.policy.adopt:
             return f"registered by another manager, {seen.record.facts.manager}: --adopt takes it over"
         if desired.refusal is not None:
             return desired.refusal
+        if footing is not None and footing.refusal:
+            return footing.refusal
         if self.policy.locked and desired.current_lock is None:
             fault = "no lock is committed" if desired.lock is None else "the committed lock is out of date"
             return f"{fault}: run `reconciler lock {desired.name}`"
         return None
 
-    def _new(self, desired: Desired, seen: Observation) -> Step:
-        reuse = self.pool.find(desired)
+    def _new(self, desired: Desired, seen: Observation, footing: Footing | None) -> Step:
+        reuse = self.pool.find(desired, footing)
         lock = desired.current_lock
         target = lock.digest if lock is not None else reuse.lock if reuse is not None else None
         body = self._body(target, lock)
@@ -90,16 +96,16 @@ class Comparison:
             lock_body=body,
         )
 
-    def _changed(self, desired: Desired, seen: Present) -> Step:
-        changes = tuple(self._changes(desired, seen))
+    def _changed(self, desired: Desired, seen: Present, footing: Footing | None) -> Step:
+        changes = tuple(self._changes(desired, seen, footing))
         reasons = {change.reason for change in changes}
-        reuse = self._reuse(desired, seen, reasons)
-        target = self._target(desired, seen, reuse, reasons)
+        reuse = self._reuse(desired, seen, reasons, footing)
+        target = self._target(desired, seen, reuse, changes)
         old = seen.bodies.lock if seen.bodies is not None else None
         body = self._body(target, desired.current_lock, old)
         return Step(
             name=desired.name,
-            action=_action(reasons, reuse),
+            action=_action(desired, seen, changes, reuse),
             location=_first(desired, changes),
             changes=changes,
             observed=seen.digest,
@@ -114,7 +120,7 @@ class Comparison:
             lock_body=body,
         )
 
-    def _changes(self, desired: Desired, seen: Present) -> list[Change]:
+    def _changes(self, desired: Desired, seen: Present, footing: Footing | None) -> list[Change]:
         facts, manifest, lock = seen.record.facts, desired.manifest, desired.current_lock
         changes = [Change(reason=Reason.MISSING, path=path, location=manifest.locate("name")) for path in seen.missing]
         changes += [Change(reason=Reason.TAMPERED, path=path) for path in seen.tampered]
@@ -122,6 +128,8 @@ class Comparison:
             changes.append(Change(reason=Reason.MISSING, path="current", new=str(seen.digest)))
         if facts.request != desired.request:
             changes += request_changes(desired, seen)
+        if footing is not None and _is_moved(footing, seen) and not any(map(is_of_below, changes)):
+            changes.append(base_change(desired, footing, seen.record.below))
         if seen.record.artifacts.keys() != set(manifest.platforms):
             changes.append(_platform_change(desired, seen))
         if lock is not None and lock.digest != facts.lock:
@@ -134,20 +142,23 @@ class Comparison:
             changes.append(Change(reason=Reason.METADATA, path="manager", old=facts.manager, new=self.policy.manager))
         return [*changes, *metadata_changes(facts.metadata, manifest)]
 
-    def _reuse(self, desired: Desired, seen: Present, reasons: set[Reason]) -> Past | None:
+    def _reuse(self, desired: Desired, seen: Present, reasons: set[Reason], footing: Footing | None) -> Past | None:
         if Reason.REFRESH in reasons or seen.missing or seen.tampered:
             return None
         if reasons & (_BUILDS - _DAMAGE):
-            return self.pool.find(desired, seen.past)
+            return self.pool.find(desired, footing, seen.past)
         return past_of(seen) if seen.recovered or seen.record.facts.archived else None
 
     @staticmethod
-    def _target(desired: Desired, seen: Present, reuse: Past | None, reasons: set[Reason]) -> Digest | None:
+    def _target(desired: Desired, seen: Present, reuse: Past | None, changes: Sequence[Change]) -> Digest | None:
+        reasons = {change.reason for change in changes}
         if desired.current_lock is not None:
             return desired.current_lock.digest
         if reuse is not None:
             return reuse.lock
         if Reason.REFRESH in reasons or Reason.PLATFORM in reasons or "lock" in (*seen.missing, *seen.tampered):
+            return None
+        if any(map(is_of_below, changes)):
             return None
         facts = seen.record.facts
         same_question = all(facts.components.get(name) == desired.digests.get(name) for name in SOLVER_COMPONENTS)
@@ -179,11 +190,11 @@ def _unchanged(desired: Desired, seen: Present) -> Step:
     )
 
 
-def _blocked(desired: Desired, seen: Observation, note: str) -> Step:
+def _blocked(desired: Desired, seen: Observation, note: str, field: str) -> Step:
     return Step(
         name=desired.name,
         action=Action.BLOCKED,
-        location=desired.manifest.locate(_blocking_field(desired, note)),
+        location=desired.manifest.locate(field),
         observed=seen.digest if isinstance(seen, Present) else None,
         request=desired.request,
         platforms=tuple(sorted(desired.manifest.platforms)),
@@ -206,10 +217,32 @@ def _packages(
     return None if old is None or new is None else differences(old, new)
 
 
-def _action(reasons: set[Reason], reuse: Past | None) -> Action:
+def _action(desired: Desired, seen: Present, changes: Sequence[Change], reuse: Past | None) -> Action:
     if reuse is not None:
         return Action.REUSE
-    return Action.REBUILD if reasons & (_BUILDS | {Reason.REFRESH}) else Action.METADATA
+    building = [change for change in changes if change.reason in _BUILDS or change.reason is Reason.REFRESH]
+    if not building:
+        return Action.METADATA
+    if not any(map(is_of_below, building)):
+        return Action.REBUILD
+    own = [change for change in building if not is_of_below(change)]
+    follows = all(change.reason is Reason.LOCK and _same_packages(desired, seen) for change in own)
+    return Action.REBASE if follows else Action.REBUILD
+
+
+def _same_packages(desired: Desired, seen: Present) -> bool:
+    """Tell whether the committed lock differs from the recorded one in what is below alone."""
+    old, new = seen.bodies.lock if seen.bodies is not None else None, desired.current_lock
+    if old is None or new is None or old.platforms.keys() != new.platforms.keys():
+        return False
+    return all(old.platforms[platform].packages == part.packages for platform, part in new.platforms.items())
+
+
+def _is_moved(footing: Footing | None, seen: Present) -> bool:
+    """Tell whether what is below becomes another one than the artifacts are built on."""
+    if footing is None or footing.unknown:
+        return False
+    return not footing.carries(seen.record.below, seen.record.artifacts)
 
 
 def _platform_change(desired: Desired, seen: Present) -> Change:

@@ -52,7 +52,7 @@ class Explanation:
 _VERDICTS = {
     "create": "it would be built: the registry has no such environment",
     "rebuild": "it would be built again",
-    "rebase": "it would be put on another base, without building",
+    "rebase": "it would be put on what its base environment becomes; of its own only what that moves is made again",
     "reuse": "it would not be built: a build that is registered already serves",
     "metadata": "it would not be built: only its description would be registered anew",
     "archive": "it would be archived",

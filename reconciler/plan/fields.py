@@ -23,6 +23,8 @@ FIELDS = {
     "base.variant": "docker.base",
     "base.image": "docker.base_image",
     "base.registry": "docker.base_image_registry",
+    "base.environment.name": "docker.base_environment",
+    "base.environment.request": "docker.base_environment",
     "base.environment": "docker.base_environment",
     "base.enabled": "docker.enabled",
     "base.compute": "compute",
@@ -64,7 +66,7 @@ def request_changes(desired: Desired, seen: Present) -> tuple[Change, ...]:
         if was == now:
             continue
         reason = Reason.BASE if name == "base" else Reason.REQUEST
-        leaves = _leaves_of(name, desired, seen)
+        leaves = _telling(_leaves_of(name, desired, seen))
         changes += [_change(reason, leaf, desired.manifest) for leaf in leaves]
         if not leaves:
             place = desired.manifest.locate(FIELDS.get(name, name))
@@ -88,6 +90,12 @@ def _leaves_of(name: str, desired: Desired, seen: Present) -> list[Leaf]:
     if seen.bodies is None or name not in seen.bodies.components or name not in desired.components:
         return []
     return list(_leaves(name, seen.bodies.components[name], desired.components[name]))
+
+
+def _telling(leaves: list[Leaf]) -> list[Leaf]:
+    """Leave out that another environment below has another request."""
+    named = any(path == "base.environment.name" for path, _, _ in leaves)
+    return [leaf for leaf in leaves if leaf[0] != "base.environment.request"] if named else leaves
 
 
 def _leaves(path: str, old: Json, new: Json) -> Iterator[Leaf]:

@@ -17,7 +17,10 @@ from reconciler.values.platform import Platform
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Past:
-    """An earlier version whose artifacts are there: what a revert goes back to."""
+    """An earlier version whose artifacts are there: what a revert goes back to.
+
+    ``keys`` are its build keys, ``below`` those of what it is built on, where that is another environment.
+    """
 
     name: str
     version: int
@@ -25,6 +28,8 @@ class Past:
     request: Digest
     lock: Digest
     platforms: tuple[Platform, ...]
+    keys: Mapping[Platform, Digest] = field(default_factory=dict)
+    below: Mapping[Platform, Digest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from reconciler.errors import ManifestError
 from reconciler.manifest.desired import Desired
+from reconciler.manifest.model import Manifest
 from reconciler.manifest.problem import Problem
 from reconciler.plan.change import Step
+from reconciler.plan.footing import FIELD
+
+MAX_CHAIN = 50
+"""Environments that one builds on, all in all; an image has no room for the layers of as many."""
 
 
 def order(steps: Iterable[Step]) -> tuple[tuple[Step, ...], ...]:
@@ -35,24 +40,53 @@ def order(steps: Iterable[Step]) -> tuple[tuple[Step, ...], ...]:
     return tuple(waves)
 
 
-def base_problems(desired: Sequence[Desired]) -> tuple[Problem, ...]:
-    """Name every ``docker.base_environment`` that no manifest declares, and every circle, sorted."""
+def base_problems(desired: Sequence[Desired], others: Collection[str] = ()) -> tuple[Problem, ...]:
+    """Name every ``docker.base_environment`` that nothing can be built on, and every circle, sorted.
+
+    ``others`` are environments that are declared and that nothing more is known of.
+    """
+    named = {one.name: one for one in desired}
     bases = {one.name: one.manifest.docker.base_environment for one in desired}
-    problems = [
-        Problem(
-            one.manifest.locate("docker.base_environment"),
-            f"base_environment names {base!r}, which no manifest declares",
-            "declare it, or use `docker.base_image` for an image from elsewhere",
-        )
-        for one in desired
-        if (base := bases[one.name]) is not None and base not in bases
-    ]
+    problems: list[Problem] = []
     for one in desired:
-        circle = _circle(one.name, bases)
-        if circle is not None:
-            place = one.manifest.locate("docker.base_environment")
-            problems.append(Problem(place, f"environments build on one another in a circle: {' → '.join(circle)}"))
+        base = bases[one.name]
+        if base in named:
+            problems += _unfit(one.manifest, named[base].manifest)
+        elif base is not None and base not in others:
+            problems.append(_undeclared(one.manifest, base))
+        problems += _endless(one, bases)
     return tuple(sorted(problems))
+
+
+def _undeclared(manifest: Manifest, base: str) -> Problem:
+    return Problem(
+        manifest.locate(FIELD),
+        f"base_environment names {base!r}, which no manifest declares",
+        "declare it, or use `docker.base_image` for an image from elsewhere",
+    )
+
+
+def _unfit(manifest: Manifest, base: Manifest) -> Iterator[Problem]:
+    """Say why an environment is none that an image can be built on: it is no image, or not for some platform."""
+    if not base.docker.enabled:
+        message = f"base_environment names {base.name}, which is no container image (`docker.enabled: false`)"
+        yield Problem(manifest.locate(FIELD), message, f"make it one in {base.path}, or name another environment")
+        return
+    for platform in manifest.platforms:
+        if platform not in base.platforms:
+            message = f"there is no {base.name} for {platform}, and this environment builds on it"
+            yield Problem(
+                manifest.locate("platforms"), message, f"add it to `platforms` in {base.path}, or drop it here"
+            )
+
+
+def _endless(desired: Desired, bases: Mapping[str, str | None]) -> Iterator[Problem]:
+    place = desired.manifest.locate(FIELD)
+    circle = _circle(desired.name, bases)
+    if circle is not None:
+        yield Problem(place, f"environments build on one another in a circle: {' → '.join(circle)}")
+    elif len(desired.chain) > MAX_CHAIN:
+        yield Problem(place, f"it builds on more than {MAX_CHAIN} environments", "join some of them")
 
 
 def _below(step: Step, named: Mapping[str, Step]) -> tuple[str, ...]:

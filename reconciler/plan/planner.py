@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from reconciler.manifest.desired import Desired
 from reconciler.plan.change import Action, Plan, Policy, Step
 from reconciler.plan.comparison import Comparison
+from reconciler.plan.footing import footing_of
 from reconciler.plan.observed import Observed, Unknown
 from reconciler.plan.removal import removals
 from reconciler.values.commit import Revision
@@ -24,7 +25,7 @@ def plan(desired: Sequence[Desired], observed: Observed, policy: Policy, revisio
 
     With ``policy.names`` only those are planned. The order of the inputs does not matter.
     """
-    comparison = Comparison(policy=policy, environments=observed.environments)
+    derivation = _Derivation(observed=observed, policy=policy)
     steps: dict[str, Step] = {}
     for one in sorted(desired, key=lambda one: (one.name, one.manifest.path)):
         name = one.name
@@ -33,7 +34,7 @@ def plan(desired: Sequence[Desired], observed: Observed, policy: Policy, revisio
         if name in steps:
             steps[name] = _declared_twice(steps[name], one)
         else:
-            steps[name] = comparison.step(one, observed.environments.get(name, NOT_OBSERVED))
+            steps[name] = derivation.step(one)
     removed, notes = removals(desired, observed, policy)
     return Plan(
         steps=tuple(sorted([*steps.values(), *removed], key=lambda step: step.name)),
@@ -43,6 +44,31 @@ def plan(desired: Sequence[Desired], observed: Observed, policy: Policy, revisio
         notes=notes,
         declared=len(desired),
     )
+
+
+class _Derivation:
+    """Derives steps; that of an environment below is derived first, also where it takes no part in the plan."""
+
+    def __init__(self, observed: Observed, policy: Policy) -> None:
+        self._observed = observed.environments
+        self._comparison = Comparison(policy=policy, environments=observed.environments)
+        self._names = policy.names
+        self._below: dict[str, Step] = {}
+
+    def step(self, desired: Desired) -> Step:
+        """Derive the step of one environment."""
+        footing = None
+        if desired.manifest.docker.base_environment is not None:
+            footing = footing_of(desired, [self._lower(one) for one in desired.chain], self._names)
+        return self._comparison.step(desired, self._observed.get(desired.name, NOT_OBSERVED), footing)
+
+    def _lower(self, desired: Desired) -> Step:
+        """Derive what becomes of an environment below, if everything under it takes part."""
+        if desired.name not in self._below:
+            footing = footing_of(desired, [self._lower(one) for one in desired.chain], None)
+            seen = self._observed.get(desired.name, NOT_OBSERVED)
+            self._below[desired.name] = self._comparison.step(desired, seen, footing)
+        return self._below[desired.name]
 
 
 def _declared_twice(first: Step, second: Desired) -> Step:

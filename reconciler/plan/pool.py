@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.lock.model import Lock
 from reconciler.manifest.desired import Desired
+from reconciler.plan.footing import Footing
 from reconciler.plan.observed import Observation, Past, Present
 from reconciler.values.digest import Digest
 
@@ -30,8 +31,11 @@ class Pool:
                 locks[present.record.facts.lock] = present.bodies.lock
         return cls(pasts={request: tuple(found) for request, found in pasts.items()}, locks=locks)
 
-    def find(self, desired: Desired, own: Iterable[Past] = ()) -> Past | None:
-        """Find a build of the same request and platforms (and lock, where one is committed); own and newest first."""
+    def find(self, desired: Desired, footing: Footing | None, own: Iterable[Past] = ()) -> Past | None:
+        """Find a build of the same request and platforms (and lock, where one is committed); own and newest first.
+
+        On another environment only what is built on it as it is now serves.
+        """
         platforms = set(desired.manifest.platforms)
         lock = desired.current_lock
         fitting = [
@@ -40,6 +44,7 @@ class Pool:
             if past.request == desired.request
             and set(past.platforms) == platforms
             and (lock is None or past.lock == lock.digest)
+            and (footing is None or footing.carries(past.below, platforms))
         ]
         return min(fitting, key=lambda past: (past.name != desired.name, past.name, -past.version), default=None)
 
@@ -54,6 +59,8 @@ def past_of(present: Present) -> Past:
         request=facts.request,
         lock=facts.lock,
         platforms=tuple(sorted(present.record.artifacts)),
+        keys=present.record.build_keys,
+        below=present.record.below,
     )
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 from reconciler.errors import CorruptError, GuardError, NotFoundError, ReconcilerError
 from reconciler.lock.model import Lock
-from reconciler.manifest.desired import Desired, build_key
+from reconciler.manifest.desired import Desired
 from reconciler.oci.descriptor import Content
 from reconciler.plan.change import Action, Policy, Step
 from reconciler.plan.metadata import metadata_of
 from reconciler.plan.observed import Present
 from reconciler.ports import Builder, Progress, Stage, Task
+from reconciler.reconcile.ground import Ground, build_keys, ground_of
 from reconciler.reconcile.images import copy_image, find_artifact, push_image
 from reconciler.reconcile.layers import RecordLayers
 from reconciler.reconcile.means import Means
@@ -85,19 +86,20 @@ def _make(work: Work) -> Made:
     desired, means = work.desired, work.means
     builder = means.builders[desired.builder]
     _refuse_lower_recipe(work, builder)
-    resolved = resolve_step(means, work.step, desired)
+    ground = ground_of(means.registry, desired)
+    resolved = resolve_step(means, work.step, desired, ground.lock if ground else None)
     lock = resolved.lock
-    keys = {
-        platform: build_key(desired.request, platform, lock.platforms[platform].digest, (builder.name, builder.recipe))
-        for platform in sorted(desired.manifest.platforms)
-    }
+    keys = build_keys(desired, lock, builder, ground)
     found = {platform: _find(work, key) for platform, key in keys.items()}
     lacking = [platform for platform, manifest in found.items() if manifest is None]
     if lacking:
         builder.prepare(desired)
-    built = {platform: _build(work, builder, lock, platform, keys[platform]) for platform in lacking}
+    tasks = {platform: _task(work, lock, platform, keys[platform], ground) for platform in lacking}
+    built = {platform: _build(work, builder, task) for platform, task in tasks.items()}
+    below = ground.keys if ground else {}
     artifacts = {
-        platform: Artifact(key=key, manifest=found[platform] or built[platform]) for platform, key in keys.items()
+        platform: Artifact(key=key, manifest=found[platform] or built[platform], below=below.get(platform))
+        for platform, key in keys.items()
     }
     means.reporter.report(Progress(name=work.step.name, stage=Stage.PUBLISHING))
     draft = Draft(
@@ -148,17 +150,21 @@ def _known(work: Work) -> Mapping[Digest, Digest]:
     return {key: record.artifacts[platform].digest for record in records for platform, key in record.build_keys.items()}
 
 
-def _build(work: Work, builder: Builder, lock: Lock, platform: Platform, key: Digest) -> Content:
-    work.means.reporter.report(Progress(name=work.step.name, stage=Stage.BUILDING, detail=str(platform)))
-    registry, name = work.means.registry, work.step.name
-    task = Task(
+def _task(work: Work, lock: Lock, platform: Platform, key: Digest, ground: Ground | None) -> Task:
+    return Task(
         desired=work.desired,
         platform=platform,
         lock=lock.platforms[platform],
         key=key,
         layers=_layers(work),
-        wheels=RegistryWheels(registry=registry, manager=work.policy.manager),
+        wheels=RegistryWheels(registry=work.means.registry, manager=work.policy.manager),
+        below=ground.artifacts[platform] if ground else None,
     )
+
+
+def _build(work: Work, builder: Builder, task: Task) -> Content:
+    work.means.reporter.report(Progress(name=work.step.name, stage=Stage.BUILDING, detail=str(task.platform)))
+    registry, name, key = work.means.registry, work.step.name, task.key
     image = builder.build(task)
     if registry.remote and key not in _known(work):  # the first with a key wins: another run may have made it meanwhile
         first = find_artifact(registry, name, key, executor=work.means.transfers)
@@ -215,6 +221,7 @@ def _says_the_same(present: Present, draft: Draft) -> bool:
         and [entry.digest for entry in entries] == [side.manifest.digest for side in sides]
         and {platform: entry.digest for platform, entry in present.record.artifacts.items()}
         == {platform: artifact.manifest.digest for platform, artifact in draft.artifacts.items()}
+        and present.record.below == draft.below
     )
 
 
@@ -232,9 +239,15 @@ def _facts(work: Work, lock: Lock, builder: Builder) -> Facts:
         manifest=desired.manifest.path,
         commit=_commit(work),
         dirty=work.revision.dirty,
+        base=_base(lock),
         taken_over=work.policy.take_over,
         metadata=metadata_of(desired.manifest),
     )
+
+
+def _base(lock: Lock) -> str | None:
+    """Name what the image is built on, which is the same for all platforms."""
+    return next((part.base.image for part in lock.platforms.values() if part.base is not None), None)
 
 
 def _commit(work: Work) -> str | None:

@@ -28,6 +28,7 @@ from reconciler.plan.state import State
 from reconciler.ports import History, Progress, Registry, Stage
 from reconciler.reconcile import ledger
 from reconciler.reconcile.actions import Made, Work, act
+from reconciler.reconcile.chain import followers, held_up, observe_below
 from reconciler.reconcile.lineage import Lineage
 from reconciler.reconcile.means import Means
 from reconciler.reconcile.observe import Depth, observe, past, with_bodies
@@ -93,9 +94,8 @@ def apply(  # noqa: PLR0913  # one argument a question
             return tuple(_left(step, judgement) for step in plan.steps)
     done = {step.name: _standing(step) for step in plan.steps if step not in plan.changes}
     run, entered = _begin(run, plan, done)
-    for level in order([*plan.changes, *(_moved(run, plan) if entered else ())]):
-        done |= _do_all(run, level)
-    done |= _do_all(run, _overwritten(run, plan, done))
+    _do_in_order(run, [*plan.changes, *followers(plan), *(_moved(run, plan) if entered else ())], done)
+    _do_in_order(run, _overwritten(run, plan, done), done)
     records = _records(done)
     if records:
         ledger.finish(means.registry, policy.manager, _entry(run, records))
@@ -155,8 +155,14 @@ def _overwritten(run: _Run, plan: Plan, done: Mapping[str, Outcome]) -> list[Ste
     return [step for step, digest in found if digest != done[step.name].digest]
 
 
-def _do_all(run: _Run, steps: Iterable[Step]) -> dict[str, Outcome]:
-    return {step.name: outcome for step, outcome in run.means.executor.map(lambda step: _outcome(run, step), steps)}
+def _do_in_order(run: _Run, steps: Iterable[Step], done: dict[str, Outcome]) -> None:
+    """Do steps side by side, what others build on first; what can't be done for that reason says so in ``done``."""
+    for level in order(steps):
+        waiting = {step.name: outcome for step in level if (outcome := held_up(step, done)) is not None}
+        free = [step for step in level if step.name not in waiting]
+        for step, outcome in run.means.executor.map(lambda step: _outcome(run, step), free):
+            done[step.name] = outcome
+        done |= waiting
 
 
 def _left(step: Step, judgement: Judgement) -> Outcome:
@@ -194,7 +200,8 @@ def _outcome(run: _Run, step: Step) -> Outcome:
     except ReconcilerError as error:
         run.means.reporter.report(Progress(name=step.name, stage=Stage.FAILED, detail=str(error)))
         return Outcome(name=step.name, action=step.action, status=Status.FAILED, error=error)
-    run.means.reporter.report(Progress(name=step.name, stage=Stage.DONE, detail=_done(outcome)))
+    if outcome.status is not Status.UNCHANGED:
+        run.means.reporter.report(Progress(name=step.name, stage=Stage.DONE, detail=_done(outcome)))
     return outcome
 
 
@@ -222,7 +229,8 @@ def _attempt(run: _Run, planned: Step) -> Outcome:
     before = _named(registry, planned.name)
     step = _current_step(run, planned)
     if step.action is Action.UNCHANGED:
-        return Outcome(name=step.name, action=step.action, status=Status.ADOPTED, digest=step.observed)
+        status = Status.UNCHANGED if step.observed == planned.observed else Status.ADOPTED
+        return Outcome(name=step.name, action=step.action, status=status, digest=step.observed)
     if run.watch is None:
         return _applied(step, act(_work(run, step, before)))
     judgement = judge_step(run.watch, step, run.policy.manager)
@@ -262,18 +270,22 @@ def _applied(step: Step, made: Made) -> Outcome:
 
 
 def _current_step(run: _Run, step: Step) -> Step:
-    """Look again, now that other writers are kept out; what changed meanwhile is planned again."""
+    """Look again, now that other writers are kept out; what changed meanwhile is planned again.
+
+    So is what builds on another environment: only now is that one's own step done.
+    """
     registry = run.means.registry
     # A remote registry verified what it took, and every byte of it would have to come here.
     depth = Depth.BLOBS if step.action in _KEEPING and not registry.remote else Depth.MANIFESTS
     observation = observe(registry, step.name, depth=depth, witness=witness_of(run.state, step.name), claim=True)
     digest = observation.digest if isinstance(observation, Present) else None
-    if digest == step.observed and _damage(observation) <= _damage(step.observation):
+    same = digest == step.observed and _damage(observation) <= _damage(step.observation)
+    if same and (step.desired is None or step.desired.below is None):
         return step
     again = _derive(run, step, _closer(registry, step, observation))
     if again.action is Action.BLOCKED:
         raise blocked_error(again)
-    if run.saved and again.action is not Action.UNCHANGED:
+    if run.saved and not same and again.action is not Action.UNCHANGED:
         raise StalePlanError(
             f"{step.name} was changed by another writer after the plan was made",
             where=step.location,
@@ -296,7 +308,9 @@ def _closer(registry: Registry, step: Step, observation: Observation) -> Observa
 
 
 def _derive(run: _Run, step: Step, observation: Observation) -> Step:
-    desired = [step.desired] if step.desired is not None else []
-    observed = Observed(registry=run.means.registry.address, environments={step.name: observation})
-    steps = derive(desired, observed, run.policy, run.revision).steps
-    return steps[0] if steps else replace(step, action=Action.UNCHANGED)
+    desired = [*step.desired.chain, step.desired] if step.desired is not None else []
+    below = observe_below(run.means.registry, step, run.state)
+    observed = Observed(registry=run.means.registry.address, environments={**below, step.name: observation})
+    policy = replace(run.policy, refresh=run.policy.refresh & {step.name})
+    steps = derive(desired, observed, policy, run.revision).steps
+    return next((again for again in steps if again.name == step.name), replace(step, action=Action.UNCHANGED))

@@ -44,7 +44,7 @@ def read_lock(registry: Registry, name: str, record: Record) -> Lock:
     for platform, key in record.build_keys.items():
         part = lock.platforms.get(platform)
         builder = (facts.builder, facts.recipe)
-        if part is None or build_key(facts.request, platform, part.digest, builder) != key:
+        if part is None or build_key(facts.request, platform, part.digest, builder, record.below.get(platform)) != key:
             raise CorruptError(f"{name}: the record has another build key for {platform} than follows from its lock")
     return lock
 

@@ -215,6 +215,8 @@ def past_of(name: str, record: Record, digest: Digest) -> Past:
         request=record.facts.request,
         lock=record.facts.lock,
         platforms=tuple(sorted(record.artifacts)),
+        keys=record.build_keys,
+        below=record.below,
     )
 
 

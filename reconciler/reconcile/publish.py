@@ -34,10 +34,14 @@ from reconciler.values.platform import Platform
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
-    """The artifact of one platform: its build key, and its manifest as it is in the registry."""
+    """The artifact of one platform: its build key, and its manifest as it is in the registry.
+
+    ``below`` is the build key of what it is built on, where that is another environment.
+    """
 
     key: Digest
     manifest: Content
+    below: Digest | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +54,11 @@ class Draft:
     facts: Facts
     artifacts: Mapping[Platform, Artifact]
     bodies: Bodies
+
+    @property
+    def below(self) -> dict[Platform, Digest]:
+        """What the artifacts are built on, where that is another environment."""
+        return {platform: one.below for platform, one in self.artifacts.items() if one.below is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +91,7 @@ def publish(
         build_keys={platform: artifact.key for platform, artifact in draft.artifacts.items()},
         request_entry=sides["request"].describe(),
         lock_entry=sides["lock"].describe(),
+        below=draft.below,
     )
     placed, content = _place(registry, record)
     try:

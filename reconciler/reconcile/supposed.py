@@ -43,6 +43,7 @@ def _present(desired: Desired, manager: str) -> Present:
         build_keys=dict.fromkeys(desired.manifest.platforms, NOTHING),
         request_entry=entry,
         lock_entry=entry,
+        below=dict.fromkeys(desired.manifest.platforms if desired.below is not None else (), NOTHING),
     )
     bodies = Bodies(components=desired.components, lock=lock)
     return Present(record=record, digest=to_index(record).digest, bodies=bodies)

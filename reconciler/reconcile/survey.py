@@ -71,7 +71,7 @@ def survey(  # noqa: PLR0913  # one argument a question
     wanted = {item.name: item for item in desired}
     found = _first_look(work, wanted, {*wanted, *names})
     by_request = _definitions(found)
-    changed = [name for name in sorted(wanted) if _differs(wanted[name], found[name])]
+    changed = sorted(_with_those_above(wanted, found, {name for name in wanted if _differs(wanted[name], found[name])}))
     closer = executor.map(lambda name: _look_closer(work.quick, wanted[name], found[name], by_request), changed)
     return Observed(registry=registry.address, environments={**found, **dict(closer)})
 
@@ -89,9 +89,27 @@ def _first_look(work: _Survey, wanted: Mapping[str, Desired], every: set[str]) -
 def _in_question(wanted: Mapping[str, Desired], found: Mapping[str, Observation]) -> set[str]:
     """Name what changed, and what holds a build that a change could use, as far as anything of it is there."""
     changed = {name for name, item in wanted.items() if _is_touched(item, found[name])}
+    changed = _with_those_above(wanted, found, changed)
     requests = {wanted[name].request for name in changed}
     serving = {past.name for request, past in _definitions(found).items() if request in requests}
     return {name for name in changed | serving if isinstance(found[name], Present)}
+
+
+def _with_those_above(wanted: Mapping[str, Desired], found: Mapping[str, Observation], changed: set[str]) -> set[str]:
+    """Add what builds on one of these, and what was built on another build than is there."""
+    above = set()
+    for name, item in wanted.items():
+        chain = item.chain
+        if any(one.name in changed for one in chain) or (chain and _is_moved(found[name], found.get(chain[0].name))):
+            above.add(name)
+    return _with_those_above(wanted, found, changed | above) if above - changed else changed
+
+
+def _is_moved(upper: Observation, lower: Observation | None) -> bool:
+    if not isinstance(upper, Present) or not isinstance(lower, Present):
+        return False
+    keys = lower.record.build_keys
+    return any(upper.record.below.get(platform) != keys.get(platform) for platform in upper.record.artifacts)
 
 
 def witness_of(state: State | None, name: str) -> Witness | None:

@@ -89,7 +89,7 @@ def _registered(record: Record) -> tuple[object, ...]:
     facts = record.facts
     return (
         (facts.request, facts.lock, facts.components, facts.builder, facts.recipe, facts.base, facts.parent),
-        (record.artifacts, record.build_keys, record.request_entry, record.lock_entry),
+        (record.artifacts, record.build_keys, record.below, record.request_entry, record.lock_entry),
     )
 
 

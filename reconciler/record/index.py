@@ -29,7 +29,7 @@ _NAME = f"{_STANDARD}title"
 _VERSION = f"{_STANDARD}version"
 _COMMIT = f"{_STANDARD}revision"
 _DESCRIPTION = f"{_STANDARD}description"
-_BASE = f"{_STANDARD}base.digest"
+_BASE = f"{_STANDARD}base.name"
 
 _OURS = "dev.reconciler."
 _FORMAT = f"{_OURS}format"
@@ -51,6 +51,7 @@ _RENAMED_FROM = f"{_OURS}renamed-from"
 _RUN = f"{_OURS}run"
 # On entries.
 _BUILD_KEY = f"{_OURS}build-key"
+_BELOW = f"{_OURS}below"
 _ENTRY = f"{_OURS}entry"
 
 _COUNT = re.compile(r"0|[1-9][0-9]{0,8}")
@@ -60,11 +61,11 @@ Value = TypeVar("Value")
 def to_index(record: Record) -> Content:
     """Write a record: artifacts sorted by platform, then the request, then the lock."""
     entries = [
-        _describe(record.artifacts[platform], platform, _BUILD_KEY, str(record.build_keys[platform]))
+        _describe(record.artifacts[platform], platform, _keys(record, platform))
         for platform in sorted(record.artifacts)
     ]
-    entries.append(_describe(record.request_entry, UNKNOWN_PLATFORM, _ENTRY, "request"))
-    entries.append(_describe(record.lock_entry, UNKNOWN_PLATFORM, _ENTRY, "lock"))
+    entries.append(_describe(record.request_entry, UNKNOWN_PLATFORM, {_ENTRY: "request"}))
+    entries.append(_describe(record.lock_entry, UNKNOWN_PLATFORM, {_ENTRY: "lock"}))
     return Index(manifests=tuple(entries), annotations=_to_annotations(record.facts)).to_content()
 
 
@@ -79,13 +80,18 @@ def parse_record(content: Content) -> Record:
         raise CorruptError(f"record {content.digest}: {error}") from error
 
 
-def _describe(descriptor: Descriptor, platform: Platform, key: str, value: str) -> Descriptor:
+def _keys(record: Record, platform: Platform) -> dict[str, str]:
+    keys = {_BUILD_KEY: str(record.build_keys[platform])}
+    return {**keys, _BELOW: str(record.below[platform])} if platform in record.below else keys
+
+
+def _describe(descriptor: Descriptor, platform: Platform, facts: Mapping[str, str]) -> Descriptor:
     return Descriptor(
         media_type=descriptor.media_type,
         digest=descriptor.digest,
         size=descriptor.size,
         platform=platform,
-        annotations={**descriptor.annotations, key: value},
+        annotations={**descriptor.annotations, **facts},
     )
 
 
@@ -105,7 +111,7 @@ def _to_annotations(facts: Facts) -> dict[str, str]:
     }
     optional = {
         _COMMIT: facts.commit,
-        _BASE: str(facts.base) if facts.base else None,
+        _BASE: facts.base,
         _PARENT: str(facts.parent) if facts.parent else None,
         _DIRTY: _flag(facts.dirty),
         _ARCHIVED: _flag(facts.archived),
@@ -158,7 +164,7 @@ class _Facts:
             manifest=self._need(_MANIFEST, str),
             commit=self._take(_COMMIT, _commit, None),
             dirty=self._take(_DIRTY, _true, False),  # noqa: FBT003  # the fact's value where it does not stand
-            base=self._take(_BASE, Digest.parse, None),
+            base=self._take(_BASE, str, None),
             parent=self._take(_PARENT, Digest.parse, None),
             archived=self._take(_ARCHIVED, _true, False),  # noqa: FBT003  # the same
             taken_over=self._take(_TAKEN_OVER, _true, False),  # noqa: FBT003  # the same
@@ -191,6 +197,7 @@ class _Facts:
 def _record(facts: Facts, entries: tuple[Descriptor, ...]) -> Record:
     artifacts: dict[Platform, Descriptor] = {}
     build_keys: dict[Platform, Digest] = {}
+    below: dict[Platform, Digest] = {}
     side: dict[str, Descriptor] = {}
     for place, entry in enumerate(entries):
         path = f"manifests[{place}]"
@@ -205,8 +212,10 @@ def _record(facts: Facts, entries: tuple[Descriptor, ...]) -> Record:
             raise ValueError(f"{path}.platform: an artifact needs one")
         if platform in artifacts:
             raise ValueError(f"{path}.platform: a second {platform}")
-        artifacts[platform] = _strip(entry, _BUILD_KEY)
-        build_keys[platform] = _key(entry, path)
+        artifacts[platform] = _strip(entry, _BUILD_KEY, _BELOW)
+        build_keys[platform] = _key(entry, _BUILD_KEY, path)
+        if _BELOW in entry.annotations:
+            below[platform] = _key(entry, _BELOW, path)
     for kind in ("request", "lock"):
         if kind not in side:
             raise ValueError(f"manifests: no entry for the {kind}")
@@ -216,23 +225,24 @@ def _record(facts: Facts, entries: tuple[Descriptor, ...]) -> Record:
         build_keys=build_keys,
         request_entry=side["request"],
         lock_entry=side["lock"],
+        below=below,
     )
 
 
-def _key(entry: Descriptor, path: str) -> Digest:
+def _key(entry: Descriptor, name: str, path: str) -> Digest:
     try:
-        return Digest.parse(entry.annotations.get(_BUILD_KEY, ""))
+        return Digest.parse(entry.annotations.get(name, ""))
     except ValueError as error:
-        raise ValueError(f"{path}.annotations.{_BUILD_KEY}: {error}") from error
+        raise ValueError(f"{path}.annotations.{name}: {error}") from error
 
 
-def _strip(entry: Descriptor, key: str) -> Descriptor:
+def _strip(entry: Descriptor, *keys: str) -> Descriptor:
     return Descriptor(
         media_type=entry.media_type,
         digest=entry.digest,
         size=entry.size,
         platform=entry.platform,
-        annotations={name: value for name, value in entry.annotations.items() if name != key},
+        annotations={name: value for name, value in entry.annotations.items() if name not in keys},
     )
 
 

@@ -34,7 +34,7 @@ class Facts:
     ``version`` counts from 1. ``manager`` is who registered it, ``manifest`` the path of its manifest in the
     repository, ``commit`` the git commit (none outside git), ``dirty`` whether files differed from it. ``parent`` is
     the record that is tagged with the previous version. ``builder`` and ``recipe`` made the artifacts. ``components``
-    are the request's, name to digest. ``base`` is the base image's digest, where there is one.
+    are the request's, name to digest. ``base`` names what an image is built on, as its lock does.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Facts:
     manifest: str
     commit: str | None = None
     dirty: bool = False
-    base: Digest | None = None
+    base: str | None = None
     parent: Digest | None = None
     archived: bool = False
     taken_over: bool = False
@@ -57,13 +57,17 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """Facts, and the entries: an artifact a platform (with its build key), the request and the lock."""
+    """Facts, and the entries: an artifact a platform (with its build key), the request and the lock.
+
+    ``below`` are the build keys of what the artifacts are built on, where that is another environment.
+    """
 
     facts: Facts
     artifacts: Mapping[Platform, Descriptor]
     build_keys: Mapping[Platform, Digest]
     request_entry: Descriptor
     lock_entry: Descriptor
+    below: Mapping[Platform, Digest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.errors import CorruptError, NotFoundError, ResolveError
+from reconciler.lock.model import ENVIRONMENT
 from reconciler.oci import media
 from reconciler.oci.configuration import parse_config
 from reconciler.oci.descriptor import Content
@@ -31,36 +32,30 @@ class ImageBases:
     """Implements :class:`reconciler.ports.Bases`.
 
     ``connect`` opens a registry by its address, with a credential by name; ``root`` is the repository that layouts and
-    archives are in; ``target`` is the address of the registry that environments go to.
+    archives are in; ``target`` is the address of the registry that environments go to, and ``environments`` that
+    registry.
     """
 
     connect: Callable[[str, str | None], Registry]
     root: Path
     target: str = ""
+    environments: Registry | None = None
     _archives: dict[tuple[object, ...], Images] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def open(
         self, reference: str, platform: Platform, *, digest: Digest | None = None, credential: str | None = None
     ) -> BaseImage:
-        """Give the image of a platform."""
+        """Give the image of a platform; an artifact of another environment by its digest alone."""
+        if reference.startswith(ENVIRONMENT) and digest is not None and self.environments is not None:
+            name = reference.removeprefix(ENVIRONMENT)
+            return _opened(reference, platform, self.environments, name, self.environments.fetch(name, digest), name)
         found = parse_reference(reference)
         try:
             registry = self._images(found, credential)
             manifest = _manifest(registry, found, reference, platform, digest)
         except NotFoundError as error:
             raise _absent(found, reference, error, pinned=digest is not None) from error
-        config = _config(registry, found.repository, manifest, reference)
-        is_of = parse_config(config).platform
-        if is_of != platform:
-            raise ResolveError(f"the base image {reference} is for {is_of}, not for {platform}")
-        return BaseImage(
-            reference=reference,
-            registry=registry,
-            repository=found.repository,
-            manifest=manifest,
-            config=config,
-            mount=self._mount(found),
-        )
+        return _opened(reference, platform, registry, found.repository, manifest, self._mount(found))
 
     def _images(self, found: Reference, credential: str | None) -> Images:
         if found.medium is Medium.REGISTRY:
@@ -87,6 +82,18 @@ class ImageBases:
     def _mount(self, found: Reference) -> str | None:
         is_beside = found.medium is Medium.REGISTRY and found.place.lower() == self.target.lower().rstrip("/")
         return found.repository if is_beside and is_repository(found.repository) else None
+
+
+def _opened(  # noqa: PLR0913, PLR0917  # one argument a part of it
+    reference: str, platform: Platform, registry: Images, repository: str, manifest: Content, mount: str | None
+) -> BaseImage:
+    config = _config(registry, repository, manifest, reference)
+    is_of = parse_config(config).platform
+    if is_of != platform:
+        raise ResolveError(f"the base image {reference} is for {is_of}, not for {platform}")
+    return BaseImage(
+        reference=reference, registry=registry, repository=repository, manifest=manifest, config=config, mount=mount
+    )
 
 
 def _manifest(registry: Images, found: Reference, reference: str, platform: Platform, digest: Digest | None) -> Content:

@@ -47,7 +47,11 @@ def get_text(one: Present, registry: str, style: Style = PLAIN) -> str:
     """Write one environment, a fact a line."""
     facts = one.record.facts
     pairs = [(name, str(value)) for name, value in _fields(one, registry).items() if value is not None]
-    pairs += [("platforms", _platforms(one)), ("builder", f"{facts.builder}, recipe {facts.recipe}")]
+    pairs += [
+        ("platforms", _platforms(one)),
+        ("base", facts.base or ""),
+        ("builder", f"{facts.builder}, recipe {facts.recipe}"),
+    ]
     metadata = facts.metadata
     pairs += [("description", metadata.description), ("owner", metadata.owner)]
     pairs += [("tags", ", ".join(f"{key}={value}" for key, value in sorted(metadata.tags.items())))]
@@ -109,13 +113,17 @@ def environment_json(one: Present, registry: str) -> dict[str, Json]:
         **_fields(one, registry),
         "archived": facts.archived,
         "dirty": facts.dirty,
-        "base": str(facts.base) if facts.base else None,
+        "base": facts.base,
         "parent": str(facts.parent) if facts.parent else None,
         "builder": facts.builder,
         "recipe": facts.recipe,
         "components": {name: str(digest) for name, digest in sorted(facts.components.items())},
         "artifacts": {
-            str(platform): {"digest": str(entry.digest), "build_key": str(record.build_keys.get(platform, "")) or None}
+            str(platform): {
+                "digest": str(entry.digest),
+                "build_key": str(record.build_keys.get(platform, "")) or None,
+                "below": str(record.below.get(platform, "")) or None,
+            }
             for platform, entry in sorted(record.artifacts.items())
         },
         "metadata": {

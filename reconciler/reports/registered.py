@@ -27,6 +27,7 @@ def registered_text(one: Present, registry: str, style: Style = PLAIN) -> str:
         f"  request   {facts.request}",
         f"  lock      {facts.lock}{_lock(one)}",
         f"  builder   {inert(facts.builder)}, recipe {facts.recipe}",
+        *([f"  base      {inert(facts.base)}"] if facts.base else []),
         f"  manager   {inert(facts.manager)}",
         f"  commit    {inert(commit)}",
         f"  registry  {inert(reference(one, registry))}",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.errors import ResolveError
-from reconciler.lock.model import Base, Interpreter
+from reconciler.lock.model import Base, Interpreter, Lock
 from reconciler.manifest.desired import Desired
 from reconciler.ports import Bases, Cache
 from reconciler.resolvers.profile import Profile, profile
+from reconciler.resolvers.stacked import targets_on
 from reconciler.resolvers.target import OLDEST_GLIBC, Target
 from reconciler.values.platform import Platform
 
@@ -24,8 +25,13 @@ class ImageTargets:
     bases: Bases
     cache: Cache
 
-    def __call__(self, desired: Desired) -> tuple[Target, ...]:
-        """Give a target for each platform; what doesn't fit the manifest is a ResolveError with its line."""
+    def __call__(self, desired: Desired, below: Lock | None = None) -> tuple[Target, ...]:
+        """Give a target for each platform; what doesn't fit the manifest is a ResolveError with its line.
+
+        With the lock of the environment ``below`` no base is looked at.
+        """
+        if below is not None:
+            return targets_on(desired, below, REQUIRED)
         return tuple(self._target(desired, platform) for platform in sorted(desired.manifest.platforms))
 
     def _target(self, desired: Desired, platform: Platform) -> Target:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.errors import ResolveError
-from reconciler.lock.model import Base, Interpreter
+from reconciler.lock.model import Base, Interpreter, Lock
 from reconciler.manifest.desired import Desired
 from reconciler.values.platform import Platform
 
@@ -49,8 +49,9 @@ class Target:
         return f"macos {MACOS}" if self.platform.os == "darwin" else f"glibc {self.glibc[0]}.{self.glibc[1]}"
 
 
-def targets_of(desired: Desired) -> tuple[Target, ...]:
+def targets_of(desired: Desired, below: Lock | None = None) -> tuple[Target, ...]:
     """Give a target for each platform of the manifest; a version that can't be solved for is a ResolveError."""
+    del below  # nothing is below on the compute target
     python = desired.components["python"]
     assert isinstance(python, dict)  # noqa: S101  # the form is fixed in manifest.identity
     interpreter = interpreter_of(str(python["version"]), str(python["provider"]), desired)
@@ -72,6 +73,12 @@ def interpreter_of(version: str, provider: str, desired: Desired) -> Interpreter
         abi=f"cp{match[1]}{match[2]}",
         provider="host" if provider == "auto" else provider,
     )
+
+
+def glibc_of(libc: str) -> tuple[int, int]:
+    """Read how the lock calls the C library of an image (:attr:`Target.libc`)."""
+    major, _, minor = libc.removeprefix("glibc ").partition(".")
+    return int(major), int(minor)
 
 
 OLDEST_GLIBC = _GLIBCS[0]

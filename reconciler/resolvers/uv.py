@@ -38,14 +38,14 @@ class UvResolver:
     environ: Mapping[str, str] = field(repr=False)
     indexes: Mapping[str, str] = field(default_factory=dict, repr=False)
     repository: Path | None = None
-    targets: Callable[[Desired], tuple[Target, ...]] = targets_of
+    targets: Callable[[Desired, Lock | None], tuple[Target, ...]] = targets_of
 
     def resolve(self, resolution: Resolution) -> Resolved:
         """Solve for every platform of the manifest."""
         desired = resolution.desired
         question = question_of(desired)
         _check_builds(question, resolution)
-        targets = self.targets(desired)
+        targets = self.targets(desired, resolution.below)
         settings = read_index_settings(self.environ, outside=self.repository)
         origin = origin_of(question, desired, configured=self.indexes, environ=self.environ, settings=settings)
         solver = Solver(

@@ -54,7 +54,7 @@ FACTS = st.builds(
     manifest=TEXT,
     commit=st.none() | st.from_regex(r"[0-9a-f]{40}([0-9a-f]{24})?", fullmatch=True),
     dirty=st.booleans(),
-    base=st.none() | DIGESTS,
+    base=st.none() | TEXT,
     parent=st.none() | DIGESTS,
     archived=st.booleans(),
     taken_over=st.booleans(),
@@ -69,6 +69,7 @@ def records(draw: st.DrawFn) -> Record:
         facts=draw(FACTS),
         artifacts={platform: draw(descriptors(platform)) for platform in platforms},
         build_keys={platform: draw(DIGESTS) for platform in platforms},
+        below={platform: draw(DIGESTS) for platform in platforms if draw(st.booleans())},
         request_entry=draw(descriptors(UNKNOWN_PLATFORM)),
         lock_entry=draw(descriptors(UNKNOWN_PLATFORM)),
     )
