@@ -88,15 +88,15 @@ def _lock_below(item: Desired, locks: Mapping[str, Lock]) -> Lock | None:
 
 def _tell_those_above(workspace: Workspace, locks: Mapping[str, Lock]) -> None:
     """Say which committed locks are pinned to what is another lock now."""
-    for item in workspace.desired:
-        below = locks.get(item.below.name) if item.below is not None and item.name not in locks else None
-        if (
-            item.below is not None
-            and below is not None
-            and item.lock
-            and not item.lock.stands_on(item.below.name, below)
-        ):
-            click.echo(f"note: {item.name} builds on {item.below.name}: run `reconciler lock {item.name}` too")
+    above: dict[str, None] = {}
+    for item in sorted(workspace.desired, key=lambda item: len(item.chain)):
+        below = item.below
+        if below is None or item.lock is None or item.name in locks:
+            continue
+        if below.name in above or (below.name in locks and not item.lock.stands_on(below.name, locks[below.name])):
+            above[item.name] = None
+    if above:
+        click.echo(f"note: {', '.join(above)}: what is below has another lock: run `reconciler lock {' '.join(above)}`")
 
 
 def _exit_code(failures: Sequence[ReconcilerError], count: int) -> int:

@@ -260,6 +260,7 @@ BESIDE: dict[str, dict[str, object]] = {
 VALUES: dict[str, object] = {
     "docker.enabled": True,
     "docker.base_dockerfile": "Dockerfile",
+    "docker.base_environment": "x-docker-base-image",
     "docker.base_image_registry": {"address": "registry.example.org"},
     "docker.build": {"target": "runtime"},
     "python.conda": {"dependencies": ["numpy"]},
