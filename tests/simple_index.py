@@ -46,6 +46,10 @@ class SimpleIndex:
         path = write_buildable(self.root / "files", name, version, setup=setup, build_requires=build_requires)
         return self._link(name, path, {})
 
+    def add(self, name: str, path: Path) -> Path:
+        """Add a file that is under ``files`` already."""
+        return self._link(name, path, {})
+
     def _link(self, name: str, path: Path, link: Mapping[str, str]) -> Path:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         attributes = "".join(

@@ -80,13 +80,48 @@ def write_buildable(
         "".join(f"{path},sha256={_hash(text)},{len(text.encode())}\n" for path, text in inside.items())
         + f"{stem}.dist-info/RECORD,,\n"
     )
-    files = {
-        f"{stem}/PKG-INFO": info,
-        f"{stem}/pyproject.toml": f"[build-system]\nrequires = {[*build_requires]!r}\n"
+    backend = _BACKEND.format(setup=setup, stem=stem, files=inside)
+    return write_backend(folder, name, version, backend, build_requires=build_requires)
+
+
+def write_backend(folder: Path, name: str, version: str, backend: str, *, build_requires: Sequence[str] = ()) -> Path:
+    """Write ``NAME-VERSION.tar.gz`` that is built by ``backend``, a module of Python."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    inside = {
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        "pyproject.toml": f"[build-system]\nrequires = {[*build_requires]!r}\n"
         'build-backend = "backend"\nbackend-path = ["."]\n',
-        f"{stem}/backend.py": _BACKEND.format(setup=setup, stem=stem, files=inside),
+        "backend.py": backend,
     }
-    return _write_tar(folder / f"{stem}.tar.gz", files)
+    return _write_tar(folder / f"{stem}.tar.gz", {f"{stem}/{path}": text for path, text in inside.items()})
+
+
+_COMPILING = """
+import base64, hashlib, subprocess, zipfile
+STEM, TAG, CODE = {stem!r}, {tag!r}, {code!r}
+
+def build_wheel(folder, settings=None, metadata=None):
+    open("code.c", "w").write(CODE)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", "code.so", "code.c"], check=True)
+    name, version = STEM.split("-")
+    files = {{
+        name + ".so": open("code.so", "rb").read(),
+        STEM + ".dist-info/METADATA": f"Metadata-Version: 2.1\\nName: {{name}}\\nVersion: {{version}}\\n".encode(),
+        STEM + ".dist-info/WHEEL": f"Wheel-Version: 1.0\\nRoot-Is-Purelib: false\\nTag: {{TAG}}\\n".encode(),
+    }}
+    hashed = {{path: base64.urlsafe_b64encode(hashlib.sha256(data).digest()) for path, data in files.items()}}
+    record = [f"{{path}},sha256={{digest.decode().rstrip('=')}},\\n" for path, digest in hashed.items()]
+    files[STEM + ".dist-info/RECORD"] = ("".join(record) + STEM + ".dist-info/RECORD,,\\n").encode()
+    with zipfile.ZipFile(f"{{folder}}/{{STEM}}-{{TAG}}.whl", "w") as archive:
+        for path, data in files.items():
+            archive.writestr(path, data)
+    return f"{{STEM}}-{{TAG}}.whl"
+"""
+
+
+def write_compiled(folder: Path, name: str, version: str, *, tag: str, code: str) -> Path:
+    """Write ``NAME-VERSION.tar.gz`` whose wheel, of this tag, has a library made of ``code`` by the machine's gcc."""
+    return write_backend(folder, name, version, _COMPILING.format(stem=f"{name}-{version}", tag=tag, code=code))
 
 
 def _write_tar(path: Path, files: Mapping[str, str]) -> Path:
@@ -96,3 +131,23 @@ def _write_tar(path: Path, files: Mapping[str, str]) -> Path:
             info.size = len(text.encode())
             archive.addfile(info, io.BytesIO(text.encode()))
     return path
+
+
+_EXTENSION = """
+#include <Python.h>
+static PyObject *answer(PyObject *self, PyObject *ignored) { return PyLong_FromLong(42); }
+static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {0}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "speedy", "", -1, methods};
+PyMODINIT_FUNC PyInit_speedy(void) { return PyModule_Create(&module); }
+"""
+
+
+def write_extension(folder: Path) -> Path:
+    """Write ``speedy-1.tar.gz``, an extension in C that setuptools builds."""
+    files = {
+        "PKG-INFO": "Metadata-Version: 2.1\nName: speedy\nVersion: 1\n",
+        "speedy.c": _EXTENSION,
+        "setup.py": "from setuptools import Extension, setup\n"
+        "setup(name='speedy', version='1', ext_modules=[Extension('speedy', ['speedy.c'])])\n",
+    }
+    return _write_tar(folder / "speedy-1.tar.gz", {f"speedy-1/{path}": text for path, text in files.items()})

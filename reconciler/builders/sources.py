@@ -138,8 +138,15 @@ class _Makers:
         for key in self.keys(package):
             wheel = self.kept.find(key)
             if wheel is not None and is_of(wheel.file, package, self.task):
-                return self.task.wheels.keep(key, wheel)
+                return self.keep(key, wheel, package)
         return None
+
+    def keep(self, key: Digest, wheel: BuiltWheel, package: Package) -> BuiltWheel:
+        """Keep a wheel in the registry, unless one is there that could be the package's."""
+        counting = self.task.wheels.keep(key, wheel, anew=self.anew)
+        if is_of(counting.file, package, self.task):
+            return counting
+        return self.task.wheels.keep(key, wheel, anew=True)
 
     def make(self, package: Package) -> BuiltWheel:
         self.builder.fetch([package if package.index is None else replace(package, source=package.index)])
@@ -152,7 +159,7 @@ class _Makers:
             wheel = self._keep(made)
         key = self.keys(package)[0 if pure else 1]
         self.kept.keep(key, wheel)
-        return self.task.wheels.keep(key, wheel, anew=self.anew)
+        return self.keep(key, wheel, package)
 
     def _copy(self, package: Package, folder: Path) -> Path:
         """Give the source distribution its name; what is in the cache is hashed again before its code runs."""

@@ -22,12 +22,13 @@ LIMIT_S = 3600.0
 EPOCH = "315532800"
 """What time it is in a wheel: the first that its archive can hold, 1980 **[format]**."""
 UMASK = 0o022
-_TAIL = 40
+_TAIL = 60
 _SHORT = 5
 """A user's name of so many letters is no token."""
 _FIXED = {
     "SOURCE_DATE_EPOCH": EPOCH,
     "PYTHONHASHSEED": "0",
+    "PYTHONUNBUFFERED": "1",
     "PYTHONNOUSERSITE": "1",
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
