@@ -64,20 +64,26 @@ Command = tuple[str, ...]
 @contextlib.contextmanager
 def registry() -> Iterator[str]:
     """Serve an empty reference registry; give ``HOST:PORT``."""
-    with tempfile.TemporaryDirectory(prefix="reconciler-benchmark-") as folder:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        config = Path(folder) / "config.yml"
-        config.write_text(_CONFIG.format(folder=folder, port=port))
-        process = subprocess.Popen(
-            ["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            _wait(lambda: _answers(f"http://127.0.0.1:{port}/v2/"))
-            yield f"127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait()
+    with tempfile.TemporaryDirectory(prefix="reconciler-benchmark-") as folder, registry_in(Path(folder)) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def registry_in(folder: Path) -> Iterator[str]:
+    """Serve a reference registry whose files are in a folder."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = folder / "config.yml"
+    config.write_text(_CONFIG.format(folder=folder, port=port))
+    process = subprocess.Popen(
+        ["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _wait(lambda: _answers(f"http://127.0.0.1:{port}/v2/"))
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _answers(url: str) -> bool:
