@@ -24,8 +24,8 @@ from reconciler.oci.configuration import parse_config
 from reconciler.oci.descriptor import Image, Stream
 from reconciler.oci.image import to_manifest
 from reconciler.oci.manifest import parse_image
-from reconciler.oci.member import Member
-from reconciler.oci.tar import with_folders, write_tar
+from reconciler.oci.member import Member, Packed
+from reconciler.oci.tar import with_folders, write_pieces
 from reconciler.ports import BaseImage, Bases, Executor, Layer, Task
 from reconciler.store.layers import LayerStore
 from reconciler.store.wheels import WheelStore
@@ -120,10 +120,10 @@ class AssembleBuilder:
         assert task.lock.base is not None  # noqa: S101  # as above
         links = task.lock.base.links
 
-        def chunks() -> Iterator[bytes]:
+        def chunks() -> Iterator[bytes | Packed]:
             with ExitStack() as opened:
                 members = self._members(task, account, plan, opened)
-                yield from write_tar(with_folders(relocate(members, links)))
+                yield from write_pieces(with_folders(relocate(members, links)))
 
         return self.layers.make(plan.key, chunks).layer
 

@@ -27,13 +27,25 @@ WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Packed:
+    """A piece of a file, and the bytes that stand for it in a gzip member of that file alone (RFC 1952).
+
+    The pieces of a file give the member one after another; either part of one may be empty.
+    """
+
+    plain: bytes
+    packed: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Member:
     """One entry of a layer.
 
     ``path`` is relative to the root, normal, without a slash at either end. ``mode`` are its permissions, with setuid,
     setgid and the sticky bit. ``size`` is in bytes. ``read`` gives a file's bytes, each time anew, none for others.
     ``target`` is where a link leads, as written, or the path of the file that a hard link names again. ``digest``
-    is what is known of a file's bytes unread, as RECORD writes it (``sha256=…``), empty where nobody said.
+    is what is known of a file's bytes unread, as RECORD writes it (``sha256=…``), empty where nobody said. ``packed``
+    gives a file's bytes as they were compressed where it comes from, none where they were not.
     """
 
     path: str
@@ -45,6 +57,7 @@ class Member:
     uid: int = 0
     gid: int = 0
     digest: str = ""
+    packed: Callable[[], Iterator[Packed]] | None = None
 
 
 def file_of(path: str, data: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Member:

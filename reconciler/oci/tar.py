@@ -8,11 +8,11 @@ from __future__ import annotations
 import io
 import struct
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from reconciler.errors import BuildError, CorruptError
-from reconciler.oci.member import OPAQUE, WHITEOUT, Kind, Member, folder_of
+from reconciler.oci.member import OPAQUE, WHITEOUT, Kind, Member, Packed, folder_of
 
 _FOLDER_MODE = 0o755
 _PERMISSIONS = 0o777
@@ -92,7 +92,15 @@ def with_folders(members: Iterable[Member]) -> Iterator[Member]:
 
 
 def write_tar(members: Iterable[Member]) -> Iterator[bytes]:
+    """Write an archive in pieces of about 1 MiB, as :func:`write_pieces` does, without what is compressed."""
+    for piece in write_pieces(members):
+        yield piece.plain if isinstance(piece, Packed) else piece
+
+
+def write_pieces(members: Iterable[Member]) -> Iterator[bytes | Packed]:
     """Write an archive in pieces of about 1 MiB: at time 0, owners by number alone.
+
+    Files that are compressed already are given as they are.
 
     Members come sorted by path, those above before those below (:func:`with_folders`). Their form is that of
     POSIX.1-1988 (ustar), with POSIX.1-2001 (pax) headers where a name, a size or an owner needs them. A path that
@@ -108,10 +116,13 @@ def write_tar(members: Iterable[Member]) -> Iterator[bytes]:
         buffer += _headers(member)
         if member.kind is Kind.FILE:
             for chunk in _content(member):
-                buffer += chunk
-                if len(buffer) >= _CHUNK:
+                if not isinstance(chunk, Packed):
+                    buffer += chunk
+                if len(buffer) >= _CHUNK or (buffer and isinstance(chunk, Packed)):
                     yield bytes(buffer)
                     buffer.clear()
+                if isinstance(chunk, Packed):
+                    yield chunk
             buffer += bytes(-member.size % _BLOCK)
     yield bytes(buffer) + bytes(2 * _BLOCK)
 
@@ -128,10 +139,11 @@ def _unmarked(member: Member) -> str:
     return member.path
 
 
-def _content(member: Member) -> Iterator[bytes]:
+def _content(member: Member) -> Iterator[bytes | Packed]:
     left = member.size
-    for chunk in member.read() if member.read is not None else ():
-        left -= len(chunk)
+    read: Callable[[], Iterable[bytes | Packed]] | None = member.packed or member.read
+    for chunk in read() if read is not None else ():
+        left -= len(chunk.plain if isinstance(chunk, Packed) else chunk)
         if left < 0:
             break
         yield chunk

@@ -18,13 +18,14 @@ from reconciler.assembly.key import LAYER_KEY
 from reconciler.errors import CorruptError
 from reconciler.oci import media
 from reconciler.oci.descriptor import Descriptor, Stream
+from reconciler.oci.member import Packed
 from reconciler.ports import Layer
 from reconciler.store.durable import disk_errors, make_folders, replace_stream, sweep
 from reconciler.store.locks import locked
 from reconciler.store.usage import mark_used
 from reconciler.values.digest import Digest
 
-Compress = Callable[[Iterable[bytes]], Iterator[bytes]]
+Compress = Callable[[Iterable[bytes | Packed]], Iterator[bytes]]
 _CHUNK = 1 << 20
 _BYTES, _ABOUT, _LOCK = ".tar.gz", ".json", ".lock"
 
@@ -71,7 +72,7 @@ class LayerStore:
                 mark_used(about)
             return stored if whole else None
 
-    def make(self, key: Digest, chunks: Callable[[], Iterator[bytes]]) -> StoredLayer:
+    def make(self, key: Digest, chunks: Callable[[], Iterator[bytes | Packed]]) -> StoredLayer:
         """Give the layer with that key, made from an archive's ``chunks`` where it is not there.
 
         One process makes it, others wait for it. What ``chunks`` raises leaves nothing behind, a disk that refuses is a
@@ -86,12 +87,12 @@ class LayerStore:
         """Remove what interrupted writers left; tell how many files."""
         return sweep(self.path)
 
-    def _make(self, key: Digest, chunks: Callable[[], Iterator[bytes]]) -> StoredLayer:
+    def _make(self, key: Digest, chunks: Callable[[], Iterator[bytes | Packed]]) -> StoredLayer:
         plain, packed, size = sha256(), sha256(), 0
 
-        def hashed() -> Iterator[bytes]:
+        def hashed() -> Iterator[bytes | Packed]:
             for chunk in chunks():
-                plain.update(chunk)
+                plain.update(chunk.plain if isinstance(chunk, Packed) else chunk)
                 yield chunk
 
         def compressed() -> Iterator[bytes]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from reconciler.errors import CorruptError
+from reconciler.oci.member import Packed
 from reconciler.wheel.metadata import Metadata, read_metadata
 
 MAX_ENTRIES = 200_000
@@ -32,6 +33,9 @@ _ENCRYPTED, _DESCRIPTOR, _UTF8 = 0x1, 0x8, 0x800
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _WIDE = 0xFFFFFFFF
 _PLAIN_DEFLATE = -15
+_MEMBER = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
+"""Before the bytes of a gzip member (RFC 1952, 2.3): no name, no time, of an unknown system."""
+_TRAILER = struct.Struct("<II")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +63,16 @@ class Wheel:
 
     def read(self, entry: Entry) -> Iterator[bytes]:
         """Give a file's bytes; those that are not what the archive and RECORD say are a CorruptError at the end."""
-        return _read(self.stream, self.file, entry)
+        return (piece.plain for piece in _read(self.stream, self.file, entry))
+
+    def read_packed(self, entry: Entry) -> Iterator[Packed]:
+        """Give a compressed file as it is: as a gzip member with the wheel's own bytes, and what they stand for.
+
+        The member's last bytes come when all that is said of :meth:`read` has been found right.
+        """
+        yield Packed(plain=b"", packed=_MEMBER)
+        yield from _read(self.stream, self.file, entry)
+        yield Packed(plain=b"", packed=_TRAILER.pack(entry.crc, entry.size & _WIDE))
 
 
 def open_wheel(stream: BinaryIO, file: str) -> Wheel:
@@ -72,7 +85,11 @@ def open_wheel(stream: BinaryIO, file: str) -> Wheel:
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error, OSError, ValueError) as error:
         raise CorruptError(f"{file} is no wheel that can be read: {error}") from error
     by_name = {entry.name: entry for entry in entries}
-    metadata = read_metadata(file, by_name, lambda name: b"".join(_read(stream, file, by_name[name])))
+
+    def read(name: str) -> bytes:
+        return b"".join(piece.plain for piece in _read(stream, file, by_name[name]))
+
+    metadata = read_metadata(file, by_name, read)
     checked = tuple(_recorded(file, entry, metadata) for entry in entries)
     return Wheel(file=file, metadata=metadata, entries=checked, stream=stream)
 
@@ -199,19 +216,19 @@ def _refuse_nested(file: str, files: set[str], names: set[str]) -> None:
 # -- bytes ------------------------------------------------------------------------------------------------------
 
 
-def _read(stream: BinaryIO, file: str, entry: Entry) -> Iterator[bytes]:
+def _read(stream: BinaryIO, file: str, entry: Entry) -> Iterator[Packed]:
     algorithm, _, wanted = entry.digest.partition("=")
     hashed = hashlib.new(algorithm) if algorithm else None
     crc, left = 0, entry.size
     try:
-        for chunk in _inflated(stream, entry) if entry.is_deflated else _stored(stream, entry):
-            left -= len(chunk)
+        for piece in _inflated(stream, entry) if entry.is_deflated else map(_plain, _stored(stream, entry)):
+            left -= len(piece.plain)
             if left < 0:
                 break
-            crc = zlib.crc32(chunk, crc)
+            crc = zlib.crc32(piece.plain, crc)
             if hashed is not None:
-                hashed.update(chunk)
-            yield chunk
+                hashed.update(piece.plain)
+            yield piece
     except (zlib.error, OSError) as error:
         raise CorruptError(f"{file}: {entry.name} can't be read: {error}") from error
     if left or crc != entry.crc:
@@ -231,18 +248,23 @@ def _stored(stream: BinaryIO, entry: Entry) -> Iterator[bytes]:
         yield chunk
 
 
-def _inflated(stream: BinaryIO, entry: Entry) -> Iterator[bytes]:
+def _plain(chunk: bytes) -> Packed:
+    return Packed(plain=chunk, packed=b"")
+
+
+def _inflated(stream: BinaryIO, entry: Entry) -> Iterator[Packed]:
     """Unpack, at most a chunk at a time and no more than a byte beyond the size."""
     unpacked, left = zlib.decompressobj(_PLAIN_DEFLATE), entry.size + 1
     for chunk in _stored(stream, entry):
-        rest = chunk
+        rest, packed = chunk, chunk
         while rest and left > 0 and not unpacked.eof:
             piece = unpacked.decompress(rest, min(_CHUNK, left))
             left -= len(piece)
             rest = unpacked.unconsumed_tail
-            yield piece
+            yield Packed(plain=piece, packed=packed)
+            packed = b""
     while left > 0 and not unpacked.eof and (piece := unpacked.decompress(b"", min(_CHUNK, left))):
         left -= len(piece)
-        yield piece
+        yield _plain(piece)
     if not unpacked.eof or unpacked.unused_data:
         raise zlib.error("its compressed bytes end early or late")

@@ -20,6 +20,8 @@ INSTALLER = "pip"
 """Tools ask for this name before they say how to change an environment, and pip is what is in ours."""
 MAX_SCRIPT = 16 << 20
 """Bytes of a script whose first line is rewritten."""
+KEPT = 16 << 10
+"""Bytes that a file has to be compressed to for its compressed form to be kept **[format]**."""
 _INTERPRETER = b"#!python"
 _PEEK = 64
 _PIP = "pip"
@@ -104,6 +106,7 @@ def _member(wheel: Wheel, entry: Entry, scheme: Scheme) -> Member:
         size=entry.size,
         read=partial(wheel.read, entry),
         digest=entry.digest,
+        packed=partial(wheel.read_packed, entry) if entry.is_deflated and entry.packed >= KEPT else None,
     )
     return _rewritten(wheel, entry, plain, scheme) if kind == "scripts" else plain
 
