@@ -71,7 +71,12 @@ def _check_machine(what: str, native: Native, task: Task, machine: Platform) -> 
     if task.platform == machine and (not foreign or task.platform.architecture in native.architectures):
         return
     reason = f"this machine is {machine}" if task.platform != machine else f"it was compiled for {', '.join(foreign)}"
-    raise BuildError(
+    raise not_here(what, task, reason)
+
+
+def not_here(what: str, task: Task, reason: str) -> BuildError:
+    """Say that a package's code can't be compiled for a task's platform."""
+    return BuildError(
         f"{what} has compiled code, and can't be built for {task.platform} here: {reason}",
         hint=f"run apply on {task.platform}, name a release that has a wheel for it, or use the `docker` builder, "
         "which builds inside the image",

@@ -16,7 +16,7 @@ from reconciler.assembly.built import BuiltWheel
 from reconciler.assembly.key import wheel_key
 from reconciler.assembly.layers import ARCHIVE
 from reconciler.assembly.venv import minor_of
-from reconciler.builders.fitting import check_fit, is_of
+from reconciler.builders.fitting import check_fit, is_of, not_here
 from reconciler.clients.building import build_wheel
 from reconciler.clients.installer import index_variables
 from reconciler.clients.interpreter import this_platform
@@ -124,6 +124,7 @@ class _Makers:
         found = self.find(package)
         if found is not None:
             return found
+        self.refuse_known(package)
         with self.kept.making(self.keys(package)[0]):
             return self.find(package) or self.make(package)
 
@@ -147,6 +148,15 @@ class _Makers:
         if is_of(counting.file, package, self.task):
             return counting
         return self.task.wheels.keep(key, wheel, anew=True)
+
+    def refuse_known(self, package: Package) -> None:
+        """Refuse for another platform what was compiled for this one: to build it again would tell nothing new."""
+        machine = self.builder.machine
+        if self.task.platform == machine:
+            return
+        key = wheel_key(package, python=self.python, compiled_for=(machine, self.task.lock.libc))
+        if self.task.wheels.find(key) is not None:
+            raise not_here(f"{package.name} {package.version}", self.task, f"this machine is {machine}")
 
     def make(self, package: Package) -> BuiltWheel:
         self.builder.fetch([package if package.index is None else replace(package, source=package.index)])

@@ -12,6 +12,7 @@ from pathlib import Path
 from reconciler.assembly.built import BuiltWheel
 from reconciler.store.durable import disk_errors, make_folders, replace_file
 from reconciler.store.locks import locked
+from reconciler.store.usage import mark_used
 from reconciler.store.wheels import WheelStore
 from reconciler.values.digest import Digest
 
@@ -33,7 +34,10 @@ class BuiltStore:
                 wheel = self.wheel(str(about["file"]), str(Digest.parse(about["digest"]).hex), int(about["size"]))
             except (FileNotFoundError, ValueError, TypeError, KeyError):
                 return None
-        return wheel if self.wheels.holds(wheel.sha256, wheel.size) else None
+        if not self.wheels.holds(wheel.sha256, wheel.size):
+            return None
+        mark_used(path)
+        return wheel
 
     def keep(self, key: Digest, wheel: BuiltWheel) -> None:
         """Remember a wheel whose bytes are in the wheel store."""

@@ -3,7 +3,7 @@
 ::
 
     wheels/HEX.whl                  layers/HEX.tar.gz, .json, .lock      interpreters/HEX/
-    hosts/NAME/HEX/, .lock          cache/**/XX                          .lock
+    wheels/built-HEX.json, .lock    hosts/NAME/HEX/, .lock               cache/**/XX     .lock
 
 No link is followed. What has another name or another form than what is kept there is somebody else's: it is named and
 left alone.
@@ -30,6 +30,7 @@ from reconciler.store.hosts import MAKING, MARK
 WAIT_S = 60.0
 _HEX = r"[0-9a-f]{64}"
 _WHEEL = re.compile(rf"({_HEX})\.whl")
+_BUILT = re.compile(rf"built-{_HEX}\.(?:json|lock)")
 _LAYER = re.compile(rf"({_HEX})(\.tar\.gz|\.json|\.lock)")
 _FOLDER = re.compile(_HEX)
 _SHARD = re.compile(r"[0-9a-f]{2}")
@@ -99,6 +100,9 @@ def _remove_folder(path: Path) -> None:
 
 def _wheels(folder: Path, needs: Needs) -> Found:
     for path, found in entries_of(folder):
+        if _BUILT.fullmatch(path.name) and stat.S_ISREG(found.st_mode):
+            yield _file(Kind.DERIVED, f"wheels/{path.name}", path, found, Level.SPARE)
+            continue
         match = _WHEEL.fullmatch(path.name)
         if match is None or not stat.S_ISREG(found.st_mode):
             yield leftover(path, found)

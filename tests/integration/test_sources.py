@@ -24,10 +24,12 @@ from reconciler.executors.threads import Threads
 from reconciler.lock.model import Interpreter, Package, PlatformLock
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.model import Manifest
+from reconciler.plan.garbage import Needs
 from reconciler.ports import Task
 from reconciler.reconcile.wheels import REPOSITORY, RegistryWheels
 from reconciler.registries.layout import LayoutRegistry
 from reconciler.store.content import ContentStore
+from reconciler.store.holdings import CacheFolder
 from reconciler.store.wheels import WheelStore
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
@@ -198,6 +200,15 @@ def test_a_wheel_whose_bytes_are_gone_is_made_anew(machine: Machine) -> None:
     assert kept.task.lock == again.task.lock
 
 
+def test_gc_knows_what_is_left_of_building(machine: Machine) -> None:
+    machine.wheel(gamma(machine))
+    gathered = CacheFolder(path=machine.path).gather(Needs())
+    assert gathered.foreign == ()
+    for entry in gathered.entries:
+        CacheFolder(path=machine.path).take(entry)
+    assert not list((machine.path / "wheels").iterdir())
+
+
 # -- where it runs ----------------------------------------------------------------------------------------------
 
 
@@ -252,6 +263,17 @@ def test_a_compiled_wheel_is_refused_for_another_platform(here: Machine, require
     assert "`docker` builder" in (refused.value.hint or "")
     assert "\n" not in refused.value.message
     assert here.registry.tags(REPOSITORY) == ()
+
+
+def test_what_was_compiled_here_is_refused_for_another_platform_without_being_built_again(
+    here: Machine, required: Required
+) -> None:
+    package = compiled(here, required)
+    here.wheel(package, here.platform)
+    here.fetched.clear()
+    with pytest.raises(BuildError, match=f"native 1 has compiled code.*for {ANOTHER} here"):
+        another(here, fetched=here.fetched).wheel(package, ANOTHER)
+    assert here.fetched == []
 
 
 def test_code_that_needs_a_newer_c_library_than_the_images_is_refused(here: Machine, required: Required) -> None:
