@@ -30,9 +30,9 @@ def collect_garbage(workspace: Workspace, *, keep_size: str, older_than: float, 
         registry=None if opened is None else workspace.quick, executor=workspace.executor, holdings=tuple(holdings)
     )
     found = collect(means, rule, delete=delete)
-    workspace.remember()
     if opened is None or not opened.remote:
         return found
+    workspace.remember()
     note = f"nothing in {opened.address} is deleted: registries collect what nothing names by themselves"
     return replace(found, notes=(*found.notes, note))
 

@@ -2,8 +2,8 @@
 
 ::
 
-    wheels/HEX.whl                  layers/HEX.tar.gz, .json, .lock      interpreters/HEX/
-    wheels/built-HEX.json, .lock    hosts/NAME/HEX/, .lock               cache/**/XX     .lock
+    wheels/HEX.whl, built-HEX.json, .lock      layers/HEX.tar.gz, .json, .lock      interpreters/HEX/
+    hosts/NAME/HEX/, .lock                     cache/**/XX                          .lock
 
 No link is followed. What has another name or another form than what is kept there is somebody else's: it is named and
 left alone.
@@ -29,13 +29,16 @@ from reconciler.store.hosts import MAKING, MARK
 
 WAIT_S = 60.0
 _HEX = r"[0-9a-f]{64}"
-_WHEEL = re.compile(rf"({_HEX})\.whl")
-_BUILT = re.compile(rf"built-{_HEX}\.(?:json|lock)")
+_WHEEL = re.compile(rf"({_HEX}(?=\.whl)|built-{_HEX}(?!\.whl))(\.whl|\.json|\.lock)")
 _LAYER = re.compile(rf"({_HEX})(\.tar\.gz|\.json|\.lock)")
 _FOLDER = re.compile(_HEX)
 _SHARD = re.compile(r"[0-9a-f]{2}")
-_BYTES, _ABOUT = ".tar.gz", ".json"
+_BYTES, _WHEEL_BYTES, _ABOUT, _LOCK = ".tar.gz", ".whl", ".json", ".lock"
 
+_INTERPRETER = "reconciler-interpreter.json"
+"""The mark of an interpreter that is whole; it is touched when it is used."""
+Files = dict[str, os.stat_result]
+"""What belongs together, by the ending of its name."""
 Found = Iterator[Holding | str]
 """What is ours, and the paths of what is not."""
 
@@ -69,9 +72,9 @@ class CacheFolder:
         """Delete what :meth:`gather` listed."""
         path = Path(entry.place)
         with disk_errors(path, "remove"):
-            if entry.kind is Kind.LAYER:
-                # What says that the layer is there goes first.
-                for ending in (_ABOUT, _BYTES, ".lock"):
+            if _WHEEL.fullmatch(path.name) or _LAYER.fullmatch(path.name):
+                # What says that the others are there goes first.
+                for ending in (_ABOUT, _BYTES, _WHEEL_BYTES, _LOCK):
                     path.with_name(f"{entry.name}{ending}").unlink(missing_ok=True)
             elif not stat.S_ISDIR(path.lstat().st_mode):
                 _remove_file(path)
@@ -99,42 +102,48 @@ def _remove_folder(path: Path) -> None:
 
 
 def _wheels(folder: Path, needs: Needs) -> Found:
-    for path, found in entries_of(folder):
-        if _BUILT.fullmatch(path.name) and stat.S_ISREG(found.st_mode):
-            yield _file(Kind.DERIVED, f"wheels/{path.name}", path, found, Level.SPARE)
-            continue
-        match = _WHEEL.fullmatch(path.name)
-        if match is None or not stat.S_ISREG(found.st_mode):
-            yield leftover(path, found)
-            continue
-        level = Level.WANTED if match[1] in needs.wheels else Level.SPARE
-        yield _file(Kind.WHEEL, match[1], path, found, level)
+    for key, files, stray in _grouped(folder, _WHEEL):
+        yield from stray
+        built, wheel = files.get(_ABOUT), files.get(_WHEEL_BYTES)
+        if wheel is not None:
+            level = Level.WANTED if key in needs.wheels else Level.SPARE
+            yield _file(Kind.WHEEL, key, folder / f"{key}{_WHEEL_BYTES}", wheel, level)
+        elif built is not None:
+            yield _file(Kind.DERIVED, key, folder / f"{key}{_ABOUT}", built, Level.SPARE)
+        elif files:
+            yield _file(Kind.LEFTOVER, key, folder / f"{key}{_LOCK}", files[_LOCK], Level.WASTE)
 
 
 def _layers(folder: Path, needs: Needs) -> Found:
-    parts: dict[str, dict[str, os.stat_result]] = {}
-    for path, found in entries_of(folder):
-        match = _LAYER.fullmatch(path.name)
-        if match is None or not stat.S_ISREG(found.st_mode):
-            yield leftover(path, found)
-        else:
-            parts.setdefault(match[1], {})[match[2]] = found
-    for key, files in parts.items():
-        yield _layer(folder, key, files, Level.WANTED if key in needs.layers else Level.SPARE)
+    for key, files, stray in _grouped(folder, _LAYER):
+        yield from stray
+        if files:
+            yield _layer(folder, key, files, Level.WANTED if key in needs.layers else Level.SPARE)
 
 
-def _layer(folder: Path, key: str, files: dict[str, os.stat_result], level: Level) -> Holding:
-    """Describe a layer; what lacks its bytes or what says so is nothing that can be found.
+def _layer(folder: Path, key: str, files: Files, level: Level) -> Holding:
+    """Describe a layer; what lacks its bytes, or what says so, is nothing that can be found.
 
     Its size is that of its bytes: a layer whose bytes stay under another name frees nothing.
     """
-    used_s = (files.get(_ABOUT) or next(iter(files.values()))).st_mtime
-    if _BYTES not in files:
-        place = str(folder / f"{key}{_BYTES}")
-        return Holding(kind=Kind.LAYER, name=key, place=place, used_s=used_s, level=Level.WASTE)
-    whole = _ABOUT in files
-    found = _file(Kind.LAYER, key, folder / f"{key}{_BYTES}", files[_BYTES], level if whole else Level.WASTE)
-    return replace(found, used_s=used_s)
+    whole = {_BYTES, _ABOUT} <= files.keys()
+    ending = _BYTES if _BYTES in files else next(iter(files))
+    kind = Kind.LAYER if whole else Kind.LEFTOVER
+    found = _file(kind, key, folder / f"{key}{ending}", files[ending], level if whole else Level.WASTE)
+    return replace(found, used_s=max(file.st_mtime for file in files.values()))
+
+
+def _grouped(folder: Path, names: re.Pattern[str]) -> Iterator[tuple[str, Files, tuple[Holding | str, ...]]]:
+    """Give the files of a folder by the key in their name, and one by one what has no such name."""
+    groups: dict[str, Files] = {}
+    for path, found in entries_of(folder):
+        match = names.fullmatch(path.name)
+        if match is None or not stat.S_ISREG(found.st_mode):
+            yield "", {}, (leftover(path, found),)
+        else:
+            groups.setdefault(match[1], {})[match[2]] = found
+    for key, files in groups.items():
+        yield key, files, ()
 
 
 def _environments(folder: Path, needs: Needs) -> Found:
@@ -157,10 +166,13 @@ def _environment(path: Path, found: os.stat_result, needs: Needs) -> Holding | s
 
 def _interpreters(folder: Path) -> Found:
     for path, found in entries_of(folder):
-        if _FOLDER.fullmatch(path.name) is None or not stat.S_ISDIR(found.st_mode):
+        mark = path / _INTERPRETER
+        if path.name == _LOCK and stat.S_ISREG(found.st_mode):
+            continue
+        if _FOLDER.fullmatch(path.name) is None or not stat.S_ISDIR(found.st_mode) or not _is_file(mark):
             yield leftover(path, found)
         else:
-            yield tree_of(Kind.INTERPRETER, path.name, path, Level.SPARE, found.st_mtime)
+            yield tree_of(Kind.INTERPRETER, path.name, path, Level.SPARE, _used(mark, found))
 
 
 def _derived(folder: Path, name: str) -> Found:
