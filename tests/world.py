@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from reconciler.errors import BuildError, UnavailableError
 from reconciler.executors.serial import Serial
-from reconciler.lock.model import Interpreter, Lock, Package, PlatformLock
+from reconciler.lock.model import Base, Interpreter, Lock, Package, PlatformLock
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.identity import desire
-from reconciler.manifest.model import Manifest, Python
+from reconciler.manifest.model import Docker, Manifest, Python
 from reconciler.oci.descriptor import Blob, Content, Descriptor, Image
 from reconciler.oci.image import ImageConfig, to_image
 from reconciler.plan.change import Plan, Policy
@@ -51,6 +51,7 @@ def wanted(  # noqa: PLR0913  # one argument a field that tests vary
     description: str = "",
     protected: bool = False,
     renamed_from: str | None = None,
+    below: Desired | None = None,
 ) -> Desired:
     manifest = Manifest(
         name=name,
@@ -60,9 +61,10 @@ def wanted(  # noqa: PLR0913  # one argument a field that tests vary
         renamed_from=renamed_from,
         platforms=tuple(platforms),
         python=Python(pip=tuple(pip)),
+        docker=Docker(base_environment=None if below is None else below.name),
         environment_variables=variables or {},
     )
-    return desire(manifest, read_nothing, lambda _: (), lock=lock)
+    return desire(manifest, read_nothing, lambda _: (), lock=lock, below=below)
 
 
 class Index:
@@ -91,10 +93,20 @@ class Index:
                     _package(str(name), kept.get(str(name), str(self.versions.get(str(name), 1))))
                     for name in requirements
                 ),
+                base=_base(resolution, platform),
             )
             for platform in desired.manifest.platforms
         }
         return Resolved(lock=Lock(inputs=desired.inputs, platforms=platforms))
+
+
+def _base(resolution: Resolution, platform: Platform) -> Base | None:
+    below, lock = resolution.desired.below, resolution.below
+    if below is None or lock is None:
+        return None
+    return Base(
+        image=f"environment:{below.name}", digest=str(lock.platforms[platform].digest), python="usr/bin/python3"
+    )
 
 
 def _kept(resolution: Resolution) -> dict[str, str]:
