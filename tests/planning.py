@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from reconciler.lock.model import Interpreter, Lock, Package, PlatformLock
+from reconciler.lock.model import Base, Interpreter, Lock, Package, PlatformLock
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.model import Manifest, Python
 from reconciler.oci.descriptor import Descriptor
@@ -40,10 +40,15 @@ def manifest(name: str, pip: tuple[str, ...] = ("numpy>=2",), **fields: object) 
     return replace(one, **fields)  # type: ignore[arg-type]  # fields of Manifest
 
 
-def components(one: Manifest) -> dict[str, Json]:
+def components(one: Manifest, below: Desired | None = None) -> dict[str, Json]:
     """Give components in the shape of ``manifest.identity``, as far as these tests vary them."""
+    environment: Json = {"name": one.docker.base_environment, "request": str(below.request) if below else None}
     return {
-        "base": {"compute": one.compute, "environment": one.docker.base_environment, "catalog": None},
+        "base": {
+            "compute": one.compute,
+            "environment": environment if one.docker.base_environment else None,
+            "catalog": None,
+        },
         "python": {"version": one.python.version},
         "packages": {"requirements": [*sorted(set(one.python.pip))], "constraints": []},
         "system": {"packages": [*sorted(one.system_packages)], "repositories": []},
@@ -51,9 +56,20 @@ def components(one: Manifest) -> dict[str, Json]:
     }
 
 
-def desired(one: Manifest | str, lock: Lock | None = None, refusal: str | None = None) -> Desired:
+def desired(
+    one: Manifest | str, lock: Lock | None = None, refusal: str | None = None, below: Desired | None = None
+) -> Desired:
     one = manifest(one) if isinstance(one, str) else one
-    return Desired(manifest=one, components=components(one), filled={"compute": "cpu"}, lock=lock, refusal=refusal)
+    if below is not None:
+        one = replace(one, docker=replace(one.docker, base_environment=below.name))
+    return Desired(
+        manifest=one,
+        components=components(one, below),
+        filled={"compute": "cpu"},
+        lock=lock,
+        refusal=refusal,
+        below=below,
+    )
 
 
 def package(name: str, version: str, size: int = 1000) -> Package:
@@ -61,10 +77,19 @@ def package(name: str, version: str, size: int = 1000) -> Package:
     return Package(name=name, version=version, file=file, size=size, sha256=digest(file).hex)
 
 
-def lock_of(wanted: Desired, *packages: Package, platforms: tuple[Platform, ...] | None = None) -> Lock:
+def lock_of(
+    wanted: Desired, *packages: Package, platforms: tuple[Platform, ...] | None = None, below: Lock | None = None
+) -> Lock:
     python = Interpreter(implementation="cpython", version="3.11", abi="cp311", provider="image")
     part = PlatformLock(interpreter=python, libc="glibc 2.36", packages=packages)
-    return Lock(inputs=wanted.inputs, platforms=dict.fromkeys(platforms or wanted.manifest.platforms, part))
+    parts = dict.fromkeys(platforms or wanted.manifest.platforms, part)
+    if below is not None and wanted.below is not None:
+        image = f"environment:{wanted.below.name}"
+        bases = {
+            one: Base(image=image, digest=str(below.platforms[one].digest), python="usr/bin/python3") for one in parts
+        }
+        parts = {one: replace(part, base=bases[one]) for one in parts}
+    return Lock(inputs=wanted.inputs, platforms=parts)
 
 
 def locked(one: Manifest | str, *packages: Package) -> Desired:
@@ -81,10 +106,13 @@ def present(  # noqa: PLR0913  # one argument a fact that tests vary
     manager: str = MANAGER,
     archived: bool = False,
     bodies: bool = True,
+    key: str = "key",
+    on: str = "key",
     **more: object,
 ) -> Present:
-    """Give what the registry holds after ``wanted`` was applied."""
+    """Give what the registry holds after ``wanted`` was applied; ``key`` tells builds apart, ``on`` those below."""
     lock = lock or wanted.current_lock or lock_of(wanted, package("numpy", "2.0.0"))
+    base = wanted.manifest.docker.base_environment
     facts = Facts(
         name=wanted.name,
         version=version,
@@ -103,9 +131,10 @@ def present(  # noqa: PLR0913  # one argument a fact that tests vary
     record = Record(
         facts=facts,
         artifacts=dict.fromkeys(wanted.manifest.platforms, entry),
-        build_keys=dict.fromkeys(wanted.manifest.platforms, digest(f"key of {wanted.name}")),
+        build_keys=dict.fromkeys(wanted.manifest.platforms, digest(f"{key} of {wanted.name}")),
         request_entry=replace(entry, digest=digest(f"request of {wanted.name}")),
         lock_entry=replace(entry, digest=digest(f"lock of {wanted.name}")),
+        below={} if base is None else dict.fromkeys(wanted.manifest.platforms, digest(f"{on} of {base}")),
     )
     body = Bodies(components=wanted.components, lock=lock) if bodies else None
     own = digest(f"{facts} {lock.digest}")

@@ -58,14 +58,19 @@ class Event:
     names: frozenset[str] | None
 
 
-_EVENTS = st.builds(
-    Event,
-    definitions=_DEFINITIONS,
-    moved=st.frozensets(st.sampled_from(["numpy", "pandas", "scipy"])),
-    refresh=_NAMES,
-    failing=_NAMES,
-    names=st.none() | _NAMES.filter(bool),
-)
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Event], Definitions]:
+    """Draw what happens, mostly to the same definitions, and the definitions at the end."""
+    known = st.sampled_from(draw(st.lists(_DEFINITIONS, min_size=1, max_size=2)))
+    event = st.builds(
+        Event,
+        definitions=known,
+        moved=st.frozensets(st.sampled_from(["numpy", "pandas", "scipy"])),
+        refresh=_NAMES,
+        failing=st.just(frozenset()) | _NAMES,
+        names=st.sampled_from([None, frozenset(["low"]), frozenset(["low", "side"]), frozenset(["mid", "top"])]),
+    )
+    return draw(st.lists(event, max_size=4)), draw(known)
 
 
 def happen(world: World, event: Event) -> None:
@@ -104,8 +109,9 @@ def actions(plan: Plan) -> dict[str, Action]:
 
 @pytest.mark.threat("F19")
 @settings(max_examples=80, deadline=None)
-@given(st.lists(_EVENTS, max_size=3), _DEFINITIONS)
-def test_after_an_apply_everything_fits_and_a_second_writes_nothing(events: list[Event], last: Definitions) -> None:
+@given(histories())
+def test_after_an_apply_everything_fits_and_a_second_writes_nothing(history: tuple[list[Event], Definitions]) -> None:
+    events, last = history
     world = World(MemoryRegistry())
     for event in events:
         happen(world, event)
@@ -191,6 +197,19 @@ def test_a_newer_recipe_below_is_followed_in_the_same_apply() -> None:
     world.apply(stack(edited))
     assert_fits(world.registry)
     assert set(actions(world.plan(stack(edited))).values()) == {Action.UNCHANGED}
+
+
+def test_what_was_refreshed_alone_is_followed_by_the_next_apply() -> None:
+    world = World(MemoryRegistry())
+    world.apply(stack(PLAIN))
+    world.index.move("of-low")
+    world.apply(stack(PLAIN), world.policy(names=frozenset(["low"]), refresh=frozenset(["low"])))
+    assert actions(world.plan(stack(PLAIN))) == {
+        "low": Action.UNCHANGED,
+        **dict.fromkeys(("mid", "side", "top"), Action.REBASE),
+    }
+    world.apply(stack(PLAIN))
+    assert_fits(world.registry)
 
 
 @pytest.mark.threat("F13")
