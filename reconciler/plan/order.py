@@ -72,12 +72,11 @@ def _unfit(manifest: Manifest, base: Manifest) -> Iterator[Problem]:
         message = f"base_environment names {base.name}, which is no container image (`docker.enabled: false`)"
         yield Problem(manifest.locate(FIELD), message, f"make it one in {base.path}, or name another environment")
         return
-    for platform in manifest.platforms:
+    for index, platform in enumerate(manifest.platforms):
         if platform not in base.platforms:
+            place = manifest.locate(f"platforms[{index}]" if "platforms" in manifest.lines else FIELD)
             message = f"there is no {base.name} for {platform}, and this environment builds on it"
-            yield Problem(
-                manifest.locate("platforms"), message, f"add it to `platforms` in {base.path}, or drop it here"
-            )
+            yield Problem(place, message, f"add it to `platforms` in {base.path}, or drop it here")
 
 
 def _endless(desired: Desired, bases: Mapping[str, str | None]) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable
 
 from reconciler.errors import ReconcilerError, ResolveError, UnavailableError
+from reconciler.lock.model import ENVIRONMENT
 from reconciler.manifest.desired import Desired
 from reconciler.resolvers.question import Question, name_of
 from reconciler.resolvers.target import Target
@@ -34,7 +35,7 @@ def failure(said: str, *, desired: Desired, question: Question, target: Target, 
     return ResolveError(
         f"no versions of {names} go together on {target.platform} with Python {target.interpreter.version}",
         where=locate(desired, named[0]) if named else desired.manifest.locate("python"),
-        hint=_hint(detail, question, source_only(said)),
+        hint=_held(detail, target) or _hint(detail, question, source_only(said)),
         detail=detail,
     )
 
@@ -77,6 +78,16 @@ def _unavailable(said: str, alias: str) -> UnavailableError:
     return UnavailableError(
         f"the package index {alias} does not answer", hint="try again later, or check the machine's index settings"
     )
+
+
+def _held(detail: str, target: Target) -> str:
+    """Say what the base brings and keeps of the packages that don't go together; empty where that is none of them."""
+    held = sorted(mentioned(detail, target.installed))
+    if not held or target.base is None:
+        return ""
+    there = " and ".join(f"{name} {target.installed[name]}" for name in held)
+    base = target.base.image.removeprefix(ENVIRONMENT)
+    return f"{base} brings {there}: ask for what goes with it, or change python.base_packages"
 
 
 def _hint(detail: str, question: Question, unbuilt: tuple[str, ...]) -> str:
