@@ -132,7 +132,7 @@ class Assembled:
 
     def forget(self, *, downloads: bool) -> None:
         for path in (self.clone / ".reconciler").glob("*"):
-            if downloads or path.name != "wheels":
+            if path.is_dir() and (downloads or path.name != "wheels"):
                 shutil.rmtree(path)
 
     def commands(self, version: Version, *, fresh: bool) -> Sequence[tuple[Command, Path]]:
