@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import cast
 
-from reconciler.errors import ResolveError
+from reconciler.errors import CorruptError, ResolveError
 from reconciler.oci.configuration import BaseConfig, parse_config
 from reconciler.oci.manifest import parse_image
 from reconciler.oci.rootfs import Node, Rootfs
@@ -79,7 +79,15 @@ def _restored(kept: Mapping[str, Json]) -> Profile:
 def _root_of(base: BaseImage) -> Rootfs:
     root = Rootfs(_wanted)
     for layer in parse_image(base.manifest).layers:
-        root.apply(read_tar(decompress(layer.media_type, base.registry.fetch_blob(base.repository, layer))))
+        try:
+            root.apply(read_tar(decompress(layer.media_type, base.registry.fetch_blob(base.repository, layer))))
+        except CorruptError as error:
+            raise CorruptError(
+                f"base image {base.reference}: {error.message}",
+                where=error.where,
+                hint=error.hint or "take another base image, or push it again",
+                detail=error.detail,
+            ) from error
     return root
 
 
