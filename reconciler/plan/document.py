@@ -255,7 +255,7 @@ def _agreed(step: Step | None, wanted: SavedStep) -> Step:
     if step.action is Action.UNCHANGED and _at_target(step, wanted):
         return step
     # A build of the same request that has come meanwhile serves instead of one of our own.
-    serves = step.action is Action.REUSE and wanted.action in {Action.CREATE, Action.REBUILD}
+    serves = step.action is Action.REUSE and wanted.action in {Action.CREATE, Action.REBUILD, Action.REBASE}
     if step.action is not wanted.action and not serves:
         raise _stale(wanted.name, f"the action is {step.action.value} now, saved was {wanted.action.value}", step)
     if step.observed != wanted.observed:

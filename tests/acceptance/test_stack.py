@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.oci.manifest import ImageManifest, parse_image
+from reconciler.plan.observed import Present
+from reconciler.reconcile.observe import Depth, observe
+from tests.registry_messages import Kind
+from tests.registry_server import RegistryServer, serving_registry
+from tests.remote import opened
 from tests.stack_case import BOTH, MODULES, Stacked
 
 
@@ -290,3 +296,56 @@ def test_a_chain_that_was_archived_comes_back_as_it_was(applied: Stacked) -> Non
     assert applied.actions() == {"low": "reuse", "mid": "reuse", "top": "reuse", "other": "unchanged"}
     applied("apply")
     assert {name: applied.layers(name) for name in kept} == kept
+
+
+def test_a_saved_plan_does_the_whole_chain_and_goes_stale_as_a_whole(applied: Stacked) -> None:
+    pin(applied, "1.1")
+    applied("plan", "--out", "plan.json")
+    applied("apply", "plan.json")
+    assert set(applied.actions().values()) == {"unchanged"}
+    assert "Nothing to do" in applied("apply", "plan.json").out
+    pin(applied, "1.0")
+    assert "no longer fits" in applied("apply", "plan.json", expect=7).err
+
+
+# -- other registries -------------------------------------------------------------------------------------------
+
+
+def test_what_is_below_is_mounted_in_a_remote_registry_and_never_fetched(stack: Stacked) -> None:
+    (stack.root / "reconciler.yaml").write_text("manager: tests\n")
+    stack.commit()
+    with serving_registry() as server:
+        place = ("--registry", f"{server.address}/team")
+        stack("apply", *place)
+        mounts = [one for one in server.asked if one.kind is Kind.MOUNT and one.name == "team/top"]
+        assert mounts
+        assert {one.query["from"] for one in mounts} == {"team/mid"}
+        sizes = {str(layer.digest): layer.size for layer in written(server, "team/top").layers}
+        fetched = {one.reference for one in server.asked if one.kind is Kind.GET_BLOB}
+        assert not fetched & set(sizes)
+        server.asked.clear()
+        stack("apply", *place)
+        assert not server.writes
+        assert [one.name for one in server.asked if one.kind is Kind.HEAD_MANIFEST]
+
+
+def written(server: RegistryServer, name: str) -> ImageManifest:
+    """Read the artifact of one platform as the server has it."""
+    registry = opened(server.address, "team")
+    own = name.rpartition("/")[2]
+    seen = observe(registry, own, depth=Depth.RECORD)
+    assert isinstance(seen, Present)
+    return parse_image(registry.fetch(own, seen.record.artifacts[BOTH[0]].digest))
+
+
+def test_a_copy_with_other_media_types_still_stands_on_what_was_copied(stack: Stacked) -> None:
+    (stack.root / "reconciler.yaml").write_text("manager: tests\n")
+    stack.commit()
+    stack("apply")
+    target = str(stack.root.parent / "elsewhere")
+    for name in ("low", "mid", "top", "other"):
+        stack("copy", name, "--to", target, "--media-types", "docker")
+    assert set(stack.actions("--registry", target).values()) == {"unchanged"}
+    pin(stack, "1.1")
+    stack("apply", "--registry", target)
+    assert set(stack.actions("--registry", target).values()) == {"unchanged"}
