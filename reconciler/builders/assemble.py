@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from reconciler.builders.sources import Prepared, WheelLostError, prepare_nothin
 from reconciler.builders.unassembled import refuse
 from reconciler.errors import BuildError
 from reconciler.lock.model import Package
+from reconciler.lock.requirements import is_built
 from reconciler.manifest.desired import Desired
 from reconciler.oci.configuration import parse_config
 from reconciler.oci.descriptor import Image, Stream
@@ -40,8 +41,8 @@ Fetch = Callable[[Sequence[Package]], None]
 class PrepareWheels(Protocol):
     """Gives a task whose lock names wheels alone."""
 
-    def __call__(self, task: Task, *, anew: bool) -> Prepared:
-        """Make those that lack, or all of them anew."""
+    def __call__(self, task: Task, ahead: Callable[[], None], *, anew: bool) -> Prepared:
+        """Make those that lack, or all of them anew, and meanwhile do what is needed anyway."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,8 +50,7 @@ class AssembleBuilder:
     """Turns a base and a lock into an image by computing layers; what has been computed once is found by its key.
 
     ``fetch`` brings wheels into ``wheels``, ``prepare_wheels`` makes those that a lock has as source distributions.
-    ``executor`` makes layers side by side. ``read`` gives a file of the
-    repository by its path.
+    ``executor`` makes layers side by side. ``read`` gives a file of the repository by its path.
     """
 
     bases: Bases
@@ -73,19 +73,16 @@ class AssembleBuilder:
 
     def build(self, task: Task) -> Image:
         """Compute the image."""
+        ahead = partial(self._fetch_ahead, task)
         try:
-            return self._build(self.prepare_wheels(task, anew=False))
+            return self._build(self.prepare_wheels(task, ahead, anew=False))
         except WheelLostError:
-            return self._build(self.prepare_wheels(task, anew=True))
+            return self._build(self.prepare_wheels(task, ahead, anew=True))
 
     def _build(self, prepared: Prepared) -> Image:
-        task = prepared.task
-        base = _open(self.bases, task)
+        task, base = prepared.task, _open(self.bases, prepared.task)
         config, manifest = parse_config(base.config), parse_image(base.manifest)
-        assert task.lock.base is not None  # noqa: S101  # checked when it was opened
-        inherited = config.user if task.below is not None else ""
-        account = account_of(task.lock.base, task.desired.manifest.docker.user, inherited)
-        plans = plan_layers(task.desired, task.lock, account, len(manifest.layers))
+        account, plans = _plan(task, base)
         made = self._provide(prepared, account, plans)
         layers = [made[plan.key] for plan in plans]
         written = configure(
@@ -111,6 +108,14 @@ class AssembleBuilder:
         made = dict(self.executor.map(lambda plan: self._make(task, account, plan), lacking))
         there = {plan.key: layer for plan, layer in made.items()}
         return {**{key: layer for key, layer in found.items() if layer is not None}, **there}
+
+    def _fetch_ahead(self, task: Task) -> None:
+        """Bring the wheels of layers that lack whichever wheels are built: a package that is built changes its own."""
+        wheels = tuple(package for package in task.lock.packages if not is_built(package))
+        rest = replace(task, lock=replace(task.lock, packages=wheels))
+        _, plans = _plan(rest, _open(self.bases, rest))
+        lacking = [plan for plan in plans if self._find(task, plan.key) is None]
+        self.fetch(sorted({package for plan in lacking for package in plan.packages}))
 
     def _find(self, task: Task, key: Digest) -> Layer | None:
         stored = self.layers.find(key)
@@ -154,3 +159,10 @@ def _open(bases: Bases, task: Task) -> BaseImage:
         raise BuildError("the lock names no base image", hint="run `reconciler lock` again")
     credential = task.desired.manifest.docker.base_credential
     return bases.open(base.image, task.platform, digest=task.below or Digest.parse(base.digest), credential=credential)
+
+
+def _plan(task: Task, base: BaseImage) -> tuple[Account, Sequence[LayerPlan]]:
+    assert task.lock.base is not None  # noqa: S101  # checked when it was opened
+    inherited = parse_config(base.config).user if task.below is not None else ""
+    account = account_of(task.lock.base, task.desired.manifest.docker.user, inherited)
+    return account, plan_layers(task.desired, task.lock, account, len(parse_image(base.manifest).layers))

@@ -61,9 +61,9 @@ class Prepared:
         return [package for package in packages if package.sha256 not in self.wheels]
 
 
-def prepare_nothing(task: Task, *, anew: bool) -> Prepared:
+def prepare_nothing(task: Task, ahead: Callable[[], None], *, anew: bool) -> Prepared:
     """Leave a task as it is, where nothing can be built."""
-    del anew
+    del ahead, anew
     return Prepared(task=task)
 
 
@@ -78,21 +78,36 @@ class SourceBuilder:
     sources: Mapping[str, str] = field(default_factory=dict, repr=False)
     machine: Platform = field(default_factory=this_platform)
 
-    def prepare(self, task: Task, *, anew: bool = False) -> Prepared:
+    def prepare(self, task: Task, ahead: Callable[[], None], *, anew: bool = False) -> Prepared:
         """Give a task whose lock names wheels in place of source distributions; those that lack are made now.
 
-        With ``anew`` they are made whatever is there.
+        With ``anew`` they are made whatever is there. ``ahead`` is done beside making, where anything is made.
         """
         built = [package for package in task.lock.packages if is_built(package)]
         if not built:
             return Prepared(task=task)
-        one = _Makers(builder=self, task=task, anew=anew)
-        found = dict(self.executor.map(one.wheel, built))
+        found = self._wheels(_Makers(builder=self, task=task, anew=anew), built, ahead)
         packages = tuple(
             _made_of(package, found[package]) if package in found else package for package in task.lock.packages
         )
         lock = replace(task.lock, packages=packages)
         return Prepared(task=replace(task, lock=lock), wheels={wheel.sha256: wheel for wheel in found.values()})
+
+    def _wheels(
+        self, makers: _Makers, built: Sequence[Package], ahead: Callable[[], None]
+    ) -> Mapping[Package, BuiltWheel]:
+        known = dict(self.executor.map(makers.find, built))
+        lacking = [package for package in built if known[package] is None]
+
+        def work(item: Package | None) -> BuiltWheel | None:
+            if item is not None:
+                return makers.wheel(item)
+            ahead()
+            return None
+
+        made = dict(self.executor.map(work, [*lacking, None])) if lacking else {}
+        both: dict[Package | None, BuiltWheel | None] = {**known, **made}
+        return {package: wheel for package, wheel in both.items() if package is not None and wheel is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,10 +135,7 @@ class _Makers:
         )
 
     def wheel(self, package: Package) -> BuiltWheel:
-        """Give a package's wheel: the one that was made before, else one that is made now."""
-        found = self.find(package)
-        if found is not None:
-            return found
+        """Give a package's wheel: the one that somebody made meanwhile, else one that is made now."""
         self.refuse_known(package)
         with self.kept.making(self.keys(package)[0]):
             return self.find(package) or self.make(package)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.builders.assemble import AssembleBuilder
+from reconciler.builders.sources import Prepared
 from reconciler.clients.compression import compress
 from reconciler.errors import BuildError, ResolveError
 from reconciler.executors.threads import Threads
@@ -258,11 +259,32 @@ def test_a_layer_of_a_record_is_taken_over(world: World) -> None:
             found = [s for s in first.streams if str(key) in s.descriptor.annotations.values()]
             return Layer(stream=found[0], diff_id=ids[found[0].digest]) if found else None
 
-    from dataclasses import replace  # noqa: PLC0415  # only here
-
     fetched: list[str] = []
     other = world.builder(layers="empty", fetched=fetched).build(replace(task, layers=Records()))
     assert (other.manifest, fetched) == (first.manifest, [])
+
+
+def test_beside_building_from_source_what_lacks_anyway_is_fetched(world: World) -> None:
+    large = [world.wheel(f"large{n}", modules={f"large{n}.py": "#" + os.urandom(1 << 20).hex()}) for n in range(2)]
+    world.builder().build(world.task(large[:1]))
+    wheel = world.wheel("gamma")
+    source = replace(
+        wheel, file="gamma-1.0.tar.gz", sha256="0" * 64, source=f"built:gamma-1.0.tar.gz@sha256:{'0' * 64}"
+    )
+    fetched: list[str] = []
+    beside: list[str] = []
+
+    def prepare(task: Task, ahead: Callable[[], None], *, anew: bool) -> Prepared:
+        assert not anew
+        ahead()
+        beside.extend(fetched)
+        lock = replace(task.lock, packages=(*large, wheel))
+        return Prepared(task=replace(task, lock=lock))
+
+    builder = replace(world.builder(fetched=fetched), prepare_wheels=prepare)
+    image = builder.build(world.task([*large, source]))
+    assert beside == ["large1"]
+    assert f"{MODULES}/gamma.py" in members(image)
 
 
 def test_the_bases_layers_are_not_read(world: World) -> None:

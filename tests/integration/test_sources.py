@@ -55,6 +55,10 @@ class Machine:
     environ: dict[str, str] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
     platform: Platform = AMD64
+    did: list[str] = field(default_factory=list)
+
+    def ahead(self) -> None:
+        self.did.append("ahead")
 
     @property
     def store(self) -> WheelStore:
@@ -81,7 +85,7 @@ class Machine:
         lock = PlatformLock(interpreter=interpreter, libc=libc, packages=packages)
         desired = Desired(manifest=Manifest(name="small", path="environments/small.yaml"), components={}, filled={})
         task = Task(desired=desired, platform=platform, lock=lock, key=Digest.of(b"key"), wheels=self.kept)
-        return self.builder().prepare(task, anew=anew)
+        return self.builder().prepare(task, self.ahead, anew=anew)
 
     def wheel(self, package: Package, platform: Platform = AMD64, libc: str = "glibc 2.36") -> Package:
         """Give the package whose wheel was made."""
@@ -123,6 +127,14 @@ def test_a_wheel_stands_in_the_place_of_its_source_distribution(machine: Machine
     assert (made.name, made.version, made.source) == (package.name, package.version, package.source)
     with machine.store.open(made.sha256) as file:
         assert sha256(file.read()).hexdigest() == made.sha256
+
+
+def test_what_is_needed_anyway_is_done_beside_building_and_only_then(machine: Machine) -> None:
+    package = gamma(machine)
+    machine.prepare(package)
+    machine.prepare(package)
+    machine.prepare(replace(package, source="index:default", file="gamma-2-py3-none-any.whl"))
+    assert machine.did == ["ahead"]
 
 
 def test_a_machine_with_empty_caches_takes_the_wheel_from_the_registry_and_needs_no_source(machine: Machine) -> None:
@@ -482,4 +494,4 @@ def test_a_machine_without_that_python_says_so(machine: Machine) -> None:
     desired = Desired(manifest=Manifest(name="small", path="environments/small.yaml"), components={}, filled={})
     task = Task(desired=desired, platform=AMD64, lock=lock, key=Digest.of(b"key"))
     with pytest.raises(BuildError, match=r"no Python 3\.6 on this machine"):
-        machine.builder().prepare(task)
+        machine.builder().prepare(task, machine.ahead)
