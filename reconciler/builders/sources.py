@@ -105,9 +105,9 @@ class SourceBuilder:
             ahead()
             return None
 
-        made = dict(self.executor.map(work, [*lacking, None])) if lacking else {}
-        both: dict[Package | None, BuiltWheel | None] = {**known, **made}
-        return {package: wheel for package, wheel in both.items() if package is not None and wheel is not None}
+        items: list[Package | None] = [*lacking, None] if lacking else []
+        pairs = [*known.items(), *self.executor.map(work, items)]
+        return {package: wheel for package, wheel in pairs if package is not None and wheel is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
