@@ -221,7 +221,8 @@ class _Checkup:
         count, size = (sum(column) for column in zip((0, 0), *self.unnamed, strict=True))
         if count:
             text = f"{count} that nothing names, {counted(size, 'byte')}; they harm nothing"
-            remarks.append(Remark(mark=Mark.NOTE, subject="blobs", text=text))
+            hint = "`reconciler gc --delete` deletes them an hour after they were written"
+            remarks.append(Remark(mark=Mark.NOTE, subject="blobs", text=text, hint=hint))
         whole = Remark(mark=Mark.OK, subject="files", text="nothing odd, left over or unnamed")
         self._add("storage", remarks or [whole])
 

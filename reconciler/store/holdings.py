@@ -221,16 +221,17 @@ def link_of(found: os.stat_result, here: int = 1) -> Link:
 
 def tree_of(kind: Kind, name: str, path: Path, level: Level, used_s: float) -> Holding:
     """Describe a folder with everything in it."""
-    size, links, here = 0, dict[File, os.stat_result](), Counter[File]()
+    size, links, here = 0, dict[File, Link](), Counter[File]()
     for found in _walk(path):
         if found.st_nlink == 1:
             size += found.st_size
             continue
-        file = (found.st_dev, found.st_ino)
-        links[file] = found
-        here[file] += 1
-    shared = tuple(link_of(found, here[file]) for file, found in links.items())
-    return Holding(kind=kind, name=name, place=str(path), used_s=used_s, level=level, size=size, links=shared)
+        link = link_of(found)
+        here[link.file] += 1
+        links[link.file] = replace(link, here=here[link.file])
+    return Holding(
+        kind=kind, name=name, place=str(path), used_s=used_s, level=level, size=size, links=tuple(links.values())
+    )
 
 
 def _walk(path: Path) -> Iterator[os.stat_result]:
