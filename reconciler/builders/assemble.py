@@ -105,6 +105,8 @@ class AssembleBuilder:
         found = {plan.key: self._find(task, plan.key) for plan in plans}
         lacking = [plan for plan in plans if found[plan.key] is None]
         self.fetch(prepared.bring(sorted({package for plan in lacking for package in plan.packages}), self.wheels))
+        # The largest first: none of them is begun when the others are done.
+        lacking.sort(key=lambda plan: sum(package.size for package in plan.packages), reverse=True)
         made = dict(self.executor.map(lambda plan: self._make(task, account, plan), lacking))
         there = {plan.key: layer for plan, layer in made.items()}
         return {**{key: layer for key, layer in found.items() if layer is not None}, **there}
