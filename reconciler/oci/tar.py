@@ -85,9 +85,13 @@ def with_folders(members: Iterable[Member]) -> Iterator[Member]:
         if there is not member and (there.kind is not Kind.FOLDER or there != member):
             raise BuildError(f"a layer can't hold /{member.path} twice")
     for path in [*found]:
-        for folder in reversed(_above(path)):
-            if found.setdefault(folder, folder_of(folder)).kind is not Kind.FOLDER:
-                raise BuildError(f"a layer can't hold /{path}: /{folder} is no folder")
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found[folder] = folder_of(folder)
+            folder = folder.rpartition("/")[0]
+        # What is above that one is looked at for its own sake.
+        if folder and found[folder].kind is not Kind.FOLDER:
+            raise BuildError(f"a layer can't hold /{path}: /{folder} is no folder")
     return (found[path] for path in sorted(found))
 
 
@@ -165,7 +169,7 @@ def _headers(member: Member) -> bytes:
     size = member.size if member.kind is Kind.FILE else 0
     numbers = {"size": (size, _MAX_SIZE), "uid": (member.uid, _MAX_OWNER), "gid": (member.gid, _MAX_OWNER)}
     extended |= {key: str(value) for key, (value, most) in numbers.items() if value > most}
-    plain = replace(
+    plain = member if not extended and size == member.size else replace(
         member, target="" if "linkpath" in extended else member.target, size=0 if "size" in extended else size,
         uid=0 if "uid" in extended else member.uid, gid=0 if "gid" in extended else member.gid,
     )  # fmt: skip

@@ -21,6 +21,7 @@ MAX_ENTRIES = 2_000_000
 _CHUNK = 1 << 20
 _GZIP = 31  # zlib: a window of 15 bits, and a gzip header
 _MAX_RATIO, _FREE = 200, 256 << 20
+_WINDOW = 1 << 15
 _KINDS = {b"0": Kind.FILE, b"\0": Kind.FILE, b"7": Kind.FILE, b"1": Kind.HARD, b"2": Kind.LINK, b"5": Kind.FOLDER}
 _SKIPPED = frozenset([b"3", b"4", b"6"])
 """Devices and pipes: a base may have them, nothing of ours looks at one."""
@@ -43,7 +44,7 @@ def decompress(media_type: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
 def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     member, packed, unpacked = zlib.decompressobj(_GZIP), 0, 0
     try:
-        for chunk in chunks:
+        for chunk in _windows(chunks):
             packed += len(chunk)
             rest = chunk
             while rest:
@@ -60,6 +61,13 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise CorruptError(f"a layer can't be unpacked: {error}") from error
     if not member.eof:
         raise CorruptError("a layer ends early")
+
+
+def _windows(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut into small pieces: what stands behind a gzip member is copied, and there may be thousands of them."""
+    for chunk in chunks:
+        for place in range(0, len(chunk), _WINDOW):
+            yield chunk[place : place + _WINDOW]
 
 
 class Reader(Protocol):

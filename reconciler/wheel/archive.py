@@ -8,6 +8,7 @@ compared with RECORD while it is read.
 from __future__ import annotations
 
 import hashlib
+import re
 import stat
 import struct
 import zipfile
@@ -33,6 +34,7 @@ _ENCRYPTED, _DESCRIPTOR, _UTF8 = 0x1, 0x8, 0x800
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _WIDE = 0xFFFFFFFF
 _PLAIN_DEFLATE = -15
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MEMBER = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
 """Before the bytes of a gzip member (RFC 1952, 2.3): no name, no time, of an unknown system."""
 _TRAILER = struct.Struct("<II")
@@ -147,7 +149,7 @@ def _refuse_name(file: str, name: str, read: str) -> None:
         name != read  # what zipfile reads otherwise: a name with a NUL
         or any(part in ("", ".", "..") or part.startswith(".wh.") for part in parts)
         or "\\" in name
-        or any(ord(character) < ord(" ") or ord(character) == 0x7F for character in name)  # noqa: PLR2004  # DEL
+        or _CONTROL.search(name)
         or name[1:2] == ":"
     ):
         raise CorruptError(f"{file}: {name!a} is no name of a file in a wheel")

@@ -20,7 +20,7 @@ INSTALLER = "pip"
 """Tools ask for this name before they say how to change an environment, and pip is what is in ours."""
 MAX_SCRIPT = 16 << 20
 """Bytes of a script whose first line is rewritten."""
-KEPT = 16 << 10
+KEPT = 4 << 10
 """Bytes that a file has to be compressed to for its compressed form to be kept **[format]**."""
 _INTERPRETER = b"#!python"
 _PEEK = 64
