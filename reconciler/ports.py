@@ -275,11 +275,21 @@ class NoLayers:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Foundation:
+    """What a platform is built on: the manifest of its base, the place and the exact version of the Python there."""
+
+    manifest: Digest
+    python: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """What a builder is asked: one platform of one environment.
 
     ``layers`` are those that may be taken over, ``wheels`` those that were made from source distributions before.
-    ``below`` is the manifest of the artifact that is built on, where that is another environment's.
+    ``below`` is the manifest of the artifact that is built on, where that is another environment's. ``foundations``
+    are those of all platforms of the environment.
     """
 
     desired: Desired
@@ -289,6 +299,7 @@ class Task:
     layers: Layers = field(default_factory=NoLayers)
     wheels: BuiltWheels = field(default_factory=NoBuiltWheels)
     below: Digest | None = None
+    foundations: Mapping[Platform, Foundation] = field(default_factory=dict)
 
 
 class Builder(Protocol):

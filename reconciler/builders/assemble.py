@@ -15,6 +15,7 @@ from reconciler.assembly.layers import LayerPlan, Role, direct_url_of, plan_laye
 from reconciler.assembly.place import PREFIX, relocate
 from reconciler.assembly.skeleton import skeleton_of
 from reconciler.assembly.venv import minor_of
+from reconciler.builders.bytecode import BytecodeMaker
 from reconciler.builders.sources import Prepared, WheelLostError, prepare_nothing
 from reconciler.builders.unassembled import refuse
 from reconciler.errors import BuildError
@@ -50,7 +51,8 @@ class AssembleBuilder:
     """Turns a base and a lock into an image by computing layers; what has been computed once is found by its key.
 
     ``fetch`` brings wheels into ``wheels``, ``prepare_wheels`` makes those that a lock has as source distributions.
-    ``executor`` makes layers side by side. ``read`` gives a file of the repository by its path.
+    ``executor`` makes layers side by side, ``bytecode`` compiles for them. ``read`` gives a file of the repository by
+    its path.
     """
 
     bases: Bases
@@ -59,6 +61,7 @@ class AssembleBuilder:
     fetch: Fetch
     executor: Executor
     read: Callable[[str], bytes]
+    bytecode: BytecodeMaker
     prepare_wheels: PrepareWheels = prepare_nothing
     name: str = field(default="assemble", init=False)
     recipe: int = field(default=1, init=False)
@@ -139,9 +142,9 @@ class AssembleBuilder:
             return skeleton_of(task.desired, task.lock, account)
         if plan.role is Role.PACKAGES:
             return self._packages(task, plan, opened)
-        if plan.role is Role.FILES:
-            return files_of(task.desired, account, self.read)
-        raise BuildError(f"layers of {plan.role.value} are not in this version")
+        if plan.role is Role.BYTECODE:
+            return self.bytecode.members(task, self._packages(task, plan, opened), opened)
+        return files_of(task.desired, account, self.read)
 
     def _packages(self, task: Task, plan: LayerPlan, opened: ExitStack) -> Iterator[Member]:
         python = minor_of(task.lock.interpreter.version)

@@ -14,6 +14,7 @@ from reconciler.store.hosts import Hosts
 
 if TYPE_CHECKING:
     from reconciler.builders.fetcher import WheelFetcher
+    from reconciler.store.interpreters import InterpreterStore
     from reconciler.store.layers import LayerStore
 
 MAX_FILE = 1 << 26
@@ -51,6 +52,10 @@ class Tools(Protocol):
         """The layers that were made on this machine."""
 
     @property
+    def interpreters(self) -> InterpreterStore:
+        """The interpreters of base images that were unpacked on this machine."""
+
+    @property
     def fetcher(self) -> WheelFetcher:
         """Bring wheels."""
 
@@ -77,6 +82,7 @@ def _user_managed(tools: Tools) -> Builder:
 
 def _assemble(tools: Tools) -> Builder:
     from reconciler.builders.assemble import AssembleBuilder  # noqa: PLC0415  # only images pay
+    from reconciler.builders.bytecode import BytecodeMaker  # noqa: PLC0415  # the same
     from reconciler.builders.sources import SourceBuilder  # noqa: PLC0415  # the same
 
     fetcher = tools.fetcher
@@ -94,6 +100,7 @@ def _assemble(tools: Tools) -> Builder:
         fetch=fetcher.fetch,
         prepare_wheels=sources.prepare,
         executor=tools.makers,
+        bytecode=BytecodeMaker(bases=tools.bases, interpreters=tools.interpreters, spool=tools.layers.path),
         read=lambda path: tools.source.read(path, limit=MAX_FILE),
     )
 

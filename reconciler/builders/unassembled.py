@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.manifest.config import Config
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.model import Docker, Manifest, Python
 from reconciler.manifest.refusal import Refusal, unsolvable
@@ -19,7 +20,7 @@ def refuse(desired: Desired) -> Refusal | None:
 def _refusals(desired: Desired) -> Iterator[Refusal]:
     manifest = desired.manifest
     named = [*_whole(manifest), *_docker(manifest.docker), *_python(manifest.python), *_system(manifest)]
-    yield from (Refusal(field=field, message=message) for field, message in named)
+    yield from (Refusal(field=field, message=message) for field, message in [*named, *_catalog(desired)])
     found = unsolvable(desired)
     if found is not None:
         yield found
@@ -39,6 +40,14 @@ def _docker(docker: Docker) -> Iterator[tuple[str, str]]:
         yield "docker.build", "docker.build goes with docker.base_dockerfile; remove the field"
 
 
+def _catalog(desired: Desired) -> Iterator[tuple[str, str]]:
+    """Refuse the catalog that stands where nobody wrote one: it names no registry, and brings no Python."""
+    base = desired.components["base"]
+    entry = base.get("catalog") if isinstance(base, dict) else None
+    if entry in {image for images in Config().bases.values() for image in images.values()}:
+        yield "docker", f"no base image is named, and {entry} {_LATER}; write docker.base_image: HOST/NAME:TAG"
+
+
 def _python(python: Python) -> Iterator[tuple[str, str]]:
     if python.provider not in ("auto", "image"):
         yield (
@@ -50,11 +59,6 @@ def _python(python: Python) -> Iterator[tuple[str, str]]:
         yield "python.user_managed_dependencies", f"python.user_managed_dependencies {message}"
     if python.base_packages == "replace":
         yield "python.base_packages", f"python.base_packages: replace {_LATER}; `ignore` sees nothing of the base's"
-    if python.bytecode:
-        yield (
-            "python.bytecode",
-            "container images with bytecode are not in this version; write `python: {bytecode: false}`",
-        )
 
 
 def _system(manifest: Manifest) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reconciler.reconcile.survey import Sight
     from reconciler.registries.cached import CachedRegistry
     from reconciler.store.hosts import Hosts
+    from reconciler.store.interpreters import InterpreterStore
     from reconciler.store.layers import LayerStore
     from reconciler.values.commit import Revision
 
@@ -342,6 +343,13 @@ class Workspace:
         from reconciler.store.layers import LayerStore  # noqa: PLC0415  # the same
 
         return LayerStore(path=self._used / "layers", compress=compress)
+
+    @cached_property
+    def interpreters(self) -> InterpreterStore:
+        """The interpreters of base images that were unpacked here."""
+        from reconciler.store.interpreters import InterpreterStore  # noqa: PLC0415  # the same
+
+        return InterpreterStore(path=self.folder / "interpreters")
 
     @cached_property
     def fetcher(self) -> WheelFetcher:

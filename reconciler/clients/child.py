@@ -93,6 +93,27 @@ def converse(  # noqa: PLR0913  # one argument a part of the call
     return Done(status=status if status >= 0 else 128 - status, stdout=stdout, stderr=stderr)
 
 
+@contextlib.contextmanager
+def talking(argv: Sequence[str], *, folder: Path, environ: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Start a program that is talked to through its streams, and end it.
+
+    One that can't be started is a BuildError; so is what the caller raises because it was ended, unless it was ended in
+    :func:`stopping`.
+    """
+    child = _start(argv, folder, environ, stdin=subprocess.PIPE)
+    try:
+        yield child
+    except BuildError as error:
+        if _stopping.is_set():
+            raise InterruptedByUserError("interrupted") from error
+        raise
+    finally:
+        _end(child)
+        for stream in (child.stdin, child.stdout, child.stderr):
+            if stream is not None:
+                stream.close()
+
+
 def _gather(name: str, streams: Sequence[IO[str]], limit_s: float, max_bytes: int) -> tuple[str, ...]:
     """Read streams to their end, whichever has something to say."""
     end = time.monotonic() + limit_s

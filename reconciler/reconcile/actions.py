@@ -13,7 +13,7 @@ from reconciler.oci.descriptor import Content
 from reconciler.plan.change import Action, Policy, Step
 from reconciler.plan.metadata import metadata_of
 from reconciler.plan.observed import Present
-from reconciler.ports import Builder, Progress, Stage, Task
+from reconciler.ports import Builder, Foundation, Progress, Stage, Task
 from reconciler.reconcile.ground import Ground, build_keys, ground_of
 from reconciler.reconcile.images import copy_image, find_artifact, push_image
 from reconciler.reconcile.layers import RecordLayers
@@ -159,7 +159,20 @@ def _task(work: Work, lock: Lock, platform: Platform, key: Digest, ground: Groun
         layers=_layers(work),
         wheels=RegistryWheels(registry=work.means.registry, manager=work.policy.manager),
         below=ground.artifacts[platform] if ground else None,
+        foundations=_foundations(lock, ground),
     )
+
+
+def _foundations(lock: Lock, ground: Ground | None) -> Mapping[Platform, Foundation]:
+    return {
+        platform: Foundation(
+            manifest=ground.artifacts[platform] if ground else Digest.parse(part.base.digest),
+            python=part.base.python,
+            version=part.interpreter.version,
+        )
+        for platform, part in lock.platforms.items()
+        if part.base is not None and (ground is None or platform in ground.artifacts)
+    }
 
 
 def _build(work: Work, builder: Builder, task: Task) -> Content:

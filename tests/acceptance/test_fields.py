@@ -165,7 +165,7 @@ TABLE: dict[str, Honoured | Refused] = {
     "python.bytecode": Refused(value=True),
     "python.user_managed_dependencies": Honoured(value=True, shows=lambda seen: "pip" in seen.lock.observed),
     "python.interpreter_path": Honoured("own-python", lambda seen: not seen.lock.observed, user()),
-    "docker.enabled": Refused(value=True, at="name"),
+    "docker.enabled": Refused(value=True, at="docker"),
     "docker.base": Refused("slim", invalid=True),
     "docker.base_image": Refused("debian:12", invalid=True),
     "docker.base_image_registry.address": Refused("host", at="docker.base_image_registry", invalid=True),
@@ -211,7 +211,7 @@ ALSO: dict[str, tuple[Mapping[str, Json], str]] = {
     "an extra that the project has not": ({"python": {"project": "../app", "extras": ["y"]}}, "python.extras"),
     "a group that the project has not": ({"python": {"project": "../app", "groups": ["y"]}}, "python.groups"),
     "a project of another Python": ({"python": {"version": "2.7", "project": "../app/new"}}, "python.version"),
-    "a container by default": ({"docker": {}}, "name"),
+    "a container by default": ({"docker": {}}, "docker"),
     "a Dockerfile": ({"docker": {"enabled": True, "base_dockerfile": "FROM x"}}, "docker.base_dockerfile"),
     "the docker builder": ({"docker": {}, "builder": "docker"}, "builder"),
 }  # fmt: skip
@@ -329,7 +329,7 @@ def check_blocked(seen: Seen, at: str) -> None:
     step = seen.step
     assert step.action is Action.BLOCKED
     assert at.partition(".")[0] in step.note or at == "name"
-    assert at in step.note or step.note.startswith("container images")
+    assert at in step.note
     assert "\n" not in step.note
     first = seen.line(at)
     last = first + 3 if at.startswith("python.") else first + 1

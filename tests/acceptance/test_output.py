@@ -129,10 +129,10 @@ def test_what_nothing_can_build_is_valid_and_blocked_in_one_line(repository: Rep
     path.write_text("name: image\ncompute: cpu\n")
     assert repository("validate").out == "3 manifests are valid\n"
     plan = repository("plan", expect=1)
-    assert plan.out.count("container images with bytecode") == 1
+    assert plan.out.count("no base image is named") == 1
     assert plan.err == "error: apply can't do image (the plan says why)\n"
     answer = repository("apply", expect=4)
-    assert answer.out.count("container images with bytecode") == 1
+    assert answer.out.count("no base image is named") == 1
     assert answer.err == ""
 
 

@@ -277,18 +277,26 @@ WITH_ANOTHER = ("python.conda.", "docker.build.", "docker.base_image_registry.")
 UNTRIED = ("name", "extends", "renamed_from", "python", "docker", "checks")
 
 
-def declaration(name: str, path: str) -> dict[str, Any]:
+OF_IMAGES = "**Refused** where `docker.enabled` is false"
+GROUNDS = ("docker.base_image", "docker.base_image_registry", "docker.base_environment")
+"""Fields that say what an image is built on."""
+
+
+def declaration(name: str, path: str, *, on_image: bool) -> dict[str, Any]:
     """Write a manifest with one field, and what has to stand beside it."""
     outer, _, inner = path.partition(".")
     value = VALUES[path] if path in VALUES else schema_fields("environment")[path]["examples"][-1]
     found: dict[str, Any] = {"name": name, **BESIDE.get(path, {})}
     found[outer] = {**found.get(outer, {}), inner: value} if inner else value
+    if on_image:
+        return {**found, "docker": {**found.get("docker", {}), "base_image": "oci:base"}}
     # An image is what the fields of docker are for, and what the other builders make.
     return found if outer in {"docker", "builder"} else {**found, "docker": {"enabled": False}}
 
 
 def test_what_is_marked_as_refused_is_refused_and_nothing_else(repository: Repository) -> None:
-    marked = {row[0].strip("`"): "**Refused" in row[-1] for row in table("Manifest reference", "field")}
+    rows = {row[0].strip("`"): row[-1] for row in table("Manifest reference", "field")}
+    marked = {path: "**Refused" in row and OF_IMAGES not in row for path, row in rows.items()}
     tried = {path: refused for path, refused in marked.items() if path not in UNTRIED}
     for path in WITH_ANOTHER:
         within = {tried.pop(name) for name in list(tried) if name.startswith(path)}
@@ -310,7 +318,8 @@ def test_what_is_marked_as_refused_is_refused_and_nothing_else(repository: Repos
         (folder / file).write_text(text)
     names = {f"x-{re.sub('[._]', '-', path)}": path for path in tried}
     for name, path in names.items():
-        (folder / f"{name}.yaml").write_text(json.dumps(declaration(name, path)))
+        is_of_images = OF_IMAGES in rows[path] and path not in GROUNDS
+        (folder / f"{name}.yaml").write_text(json.dumps(declaration(name, path, on_image=is_of_images)))
     plan = json.loads(repository("plan", "-o", "json", expect=None).out)
     assert {names[step["name"]]: step["action"] == "blocked" for step in plan["steps"]} == tried
 

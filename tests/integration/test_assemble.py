@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.builders.assemble import AssembleBuilder
+from reconciler.builders.bytecode import BytecodeMaker
 from reconciler.builders.sources import Prepared
 from reconciler.clients.compression import compress
 from reconciler.errors import BuildError, ResolveError
@@ -27,6 +28,7 @@ from reconciler.ports import Layer, Task
 from reconciler.registries.bases import ImageBases
 from reconciler.resolvers.profile import Profile, profile
 from reconciler.store.cache import Cache
+from reconciler.store.interpreters import InterpreterStore
 from reconciler.store.layers import LayerStore
 from reconciler.store.wheels import WheelStore
 from reconciler.values.digest import Digest
@@ -115,6 +117,11 @@ class World:
             wheels=self.wheels,
             fetch=fetch,
             executor=Threads(self.workers),
+            bytecode=BytecodeMaker(
+                bases=self.bases,
+                interpreters=InterpreterStore(path=self.path / "interpreters"),
+                spool=self.path / layers,
+            ),
             read=lambda _: data,
         )
 
