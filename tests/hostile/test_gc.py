@@ -23,6 +23,7 @@ from reconciler.store.durable import TEMPORARY
 from reconciler.store.hosts import MARK
 from reconciler.store.usage import use
 from reconciler.values.digest import Digest
+from tests.base_case import write_base
 from tests.conftest import Required
 from tests.repository import Repository
 from tests.stale_case import KEYS, Stale
@@ -31,6 +32,8 @@ from tests.world import World, wanted
 Counter = Callable[[str, int], None]
 FULL = os.environ.get("RECONCILER_CASES") == "full"
 ROUNDS = 100 if FULL else 20
+COMMANDS = 20 if FULL else 4
+GC = ("gc", "--delete", "--keep-size", "0", "--older-than", "0")
 DEAD = 9
 CHANGES = frozenset(["os.remove", "os.rmdir", "os.rename"])
 """What the interpreter says of before it is done."""
@@ -440,21 +443,63 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.threat("F1")
-def test_a_command_that_deletes_dies_and_the_next_apply_goes_on(tmp_path: Path, required: Required) -> None:
+@pytest.fixture
+def repository(tmp_path: Path, required: Required) -> Repository:
+    """A clone that declares an environment on this machine and an image."""
     required.python("3.11")
-    repository = Repository(tmp_path / "clone")
-    repository.release("alpha", "1.0")
-    repository.declare("env", "alpha")
-    repository.commit()
+    found = Repository(tmp_path / "clone")
+    for name in ("alpha", "beta", "pip"):
+        found.release(name, "1.0")
+    write_base(found.root / "bases" / "small")
+    declare(found, "alpha")
+    found.commit()
+    return found
+
+
+def declare(repository: Repository, package: str) -> None:
+    repository.declare("env", package)
+    (repository.root / "environments" / "image.yaml").write_text(
+        f"name: image\npython: {{version: '3.11', pip: [{package}], bytecode: false}}\n"
+        "docker: {base_image: 'oci:bases/small'}\n"
+    )
+
+
+@pytest.mark.threat("F1")
+def test_a_command_that_deletes_dies_and_the_next_apply_goes_on(repository: Repository) -> None:
     repository("apply")
     Stale(repository.root / ".reconciler").age()
     for _ in range(3):
         process = repository.start("gc", "--delete", "--keep-size", "0")
-        threading.Event().wait(0.15)
+        time.sleep(0.15)
         process.kill()
         process.communicate()
         repository("apply")
-        assert "nothing" in repository("apply").out.lower()
+        assert "2 environments unchanged" in repository("apply").out
         repository("run", "env", "--", "python", "-c", "import alpha")
-    assert time.time()
+
+
+def test_commands_that_apply_and_delete_at_once_disturb_nobody(repository: Repository, count_cases: Counter) -> None:
+    stale, stop = Stale(repository.root / ".reconciler"), threading.Event()
+
+    def age() -> None:
+        while not stop.wait(0.05):
+            stale.age()
+
+    ageing = threading.Thread(target=age)
+    ageing.start()
+    try:
+        for number in range(COMMANDS):
+            package = ("alpha", "beta")[number % 2]
+            declare(repository, package)
+            words = [("apply", "--refresh", "image"), GC, ("apply",), GC]
+            racing = [repository.start(*one) for one in words]
+            answers = [process.communicate(timeout=120) for process in racing]
+            assert [process.returncode for process in racing] == [0] * len(words), answers
+            assert "2 environments unchanged" in repository("apply").out
+            repository("run", "env", "--", "python", "-c", f"import {package}")
+            count_cases("F3", 1)
+    finally:
+        stop.set()
+        ageing.join()
+    assert "No drift." in repository("drift", "--deep").out
+    assert "no problem" in repository("doctor").out
