@@ -82,6 +82,8 @@ class Step:
     desired: Desired | None = field(default=None, repr=False)
     observation: Observation | None = field(default=None, repr=False)
     lock_body: Lock | None = field(default=None, repr=False)
+    cause: Step | None = field(default=None, repr=False)
+    """The blocked step below, where that is why this one is blocked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -40,8 +40,7 @@ class Comparison:
             return _unchanged(desired, seen)
         refusal = self._refusal(desired, seen, footing)
         if refusal is not None:
-            field = FIELD if footing is not None and refusal == footing.refusal else _blocking_field(desired, refusal)
-            return _blocked(desired, seen, refusal, field)
+            return _blocked(desired, seen, refusal, footing)
         if isinstance(seen, Present):
             return self._changed(desired, seen, footing)
         return self._new(desired, seen, footing)
@@ -190,7 +189,9 @@ def _unchanged(desired: Desired, seen: Present) -> Step:
     )
 
 
-def _blocked(desired: Desired, seen: Observation, note: str, field: str) -> Step:
+def _blocked(desired: Desired, seen: Observation, note: str, footing: Footing | None) -> Step:
+    below = footing if footing is not None and note == footing.refusal else None
+    field = FIELD if below is not None else _blocking_field(desired, note)
     return Step(
         name=desired.name,
         action=Action.BLOCKED,
@@ -201,6 +202,7 @@ def _blocked(desired: Desired, seen: Observation, note: str, field: str) -> Step
         note=note,
         desired=desired,
         observation=seen,
+        cause=below.cause if below is not None else None,
     )
 
 

@@ -23,7 +23,8 @@ _DAMAGE = frozenset({Reason.MISSING, Reason.TAMPERED, Reason.METADATA})
 class Footing:
     """The environment below: its name, and its build keys after its step, none where that step is to tell them.
 
-    ``refusal`` says why nothing can be built on it in this plan. ``unknown`` says that nothing will become of it, and
+    ``refusal`` says why nothing can be built on it in this plan, and ``cause`` is its step where that is blocked.
+    ``unknown`` says that nothing will become of it, and
     that nobody knows what it is: no reason to touch what stands on it.
     """
 
@@ -31,6 +32,7 @@ class Footing:
     keys: Mapping[Platform, Digest] | None = None
     refusal: str = ""
     unknown: bool = False
+    cause: Step | None = None
 
     def carries(self, below: Mapping[Platform, Digest], platforms: Collection[Platform]) -> bool:
         """Tell whether artifacts with these keys below them stand on it as it is going to be."""
@@ -53,7 +55,7 @@ def footing_of(desired: Desired, steps: Sequence[Step], names: Collection[str] |
     if nearest.action is Action.BLOCKED:
         refusal = f"{name}, which it builds on, is blocked"
         unknown = not isinstance(nearest.observation, Present)
-        return Footing(name=name, keys=_keys(nearest), refusal=refusal, unknown=unknown)
+        return Footing(name=name, keys=_keys(nearest), refusal=refusal, unknown=unknown, cause=nearest)
     waiting = [step.name for step in reversed(steps) if step.action not in _NOTHING and step.name not in (names or ())]
     if names is not None and waiting:
         command = " ".join([*waiting, desired.name])

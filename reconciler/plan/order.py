@@ -94,9 +94,12 @@ def _below(step: Step, named: Mapping[str, Step]) -> tuple[str, ...]:
 
 
 def _circle(name: str, bases: Mapping[str, str | None]) -> list[str] | None:
-    """Follow a name down until it comes round. Only the first name in order tells a circle, so that it is told once."""
+    """Follow a name down until it comes round. Only the first name in order tells a circle, so that it is told once.
+
+    A circle of more than :data:`MAX_CHAIN` is a chain that is too long.
+    """
     trail = [name]
-    while (base := bases.get(trail[-1])) is not None:
+    while len(trail) <= MAX_CHAIN and (base := bases.get(trail[-1])) is not None:
         trail.append(base)
         if base == name:
             return trail if name == min(trail) else None

@@ -183,6 +183,8 @@ def _standing(step: Step) -> Outcome:
 def blocked_error(step: Step) -> ReconcilerError:
     """Turn what blocks a step into the error that it is: the registry's, a guard's, or that nothing can build it."""
     note = step.note or "this environment is blocked"
+    if step.cause is not None:
+        return type(blocked_error(step.cause))(note, where=step.location)
     observation = step.observation
     if isinstance(observation, Denied):
         return DeniedError(note)

@@ -120,7 +120,7 @@ class _Definition:
     def _chain(self, manifest: Manifest) -> list[Manifest]:
         """List a manifest and those below it; a circle ends where it closes, and a chain where it is too long."""
         chain = {manifest.path: manifest}
-        while manifest.docker.base_environment is not None and len(chain) <= MAX_CHAIN:
+        while manifest.docker.base_environment is not None and len(chain) <= MAX_CHAIN + 1:
             base = self._named.get(manifest.docker.base_environment)
             if base is None or base.path in chain or base.path in self._found:
                 break

@@ -16,6 +16,7 @@ from reconciler.plan.change import Action, Plan, Policy, Reason, Step
 from reconciler.plan.observed import Absent, Denied, Observation, Past, Unknown
 from reconciler.plan.order import MAX_CHAIN, base_problems
 from reconciler.plan.pool import past_of
+from reconciler.reconcile.apply import blocked_error
 from tests.planning import AMD, ARM, POLICY, actions, desired, digest, lock_of, manifest, package, planned, present
 
 LOW = desired("low")
@@ -266,6 +267,16 @@ def test_what_is_known_of_nothing_below_moves_nothing_and_nothing_is_built_on_it
     assert step(plan([LOW, edited], seen(stack(), low=answer)), "mid").note == "low, which it builds on, is blocked"
 
 
+@pytest.mark.parametrize(
+    ("answer", "code"), [(Denied("no"), 77), (Unknown("no answer"), 69), (Unknown("no", corrupt=True), 1)]
+)
+def test_what_is_blocked_from_below_fails_as_that_does(answer: Observation, code: int) -> None:
+    edited = desired(manifest("mid", pip=("six",)), below=LOW)
+    one = plan([LOW, edited, desired("top", below=edited)], seen(stack(), low=answer))
+    assert {blocked_error(step).exit_code for step in one.blocked} == {code}
+    assert len(one.blocked) == 3
+
+
 def test_what_is_refused_below_blocks_what_is_new_above() -> None:
     low = desired("low", refusal="no builder")
     found: dict[str, Observation] = dict.fromkeys(("low", "mid", "top"), Absent())
@@ -290,6 +301,13 @@ def test_what_is_no_image_is_no_base() -> None:
     host = desired(manifest("low", docker=Docker(enabled=False)))
     (problem,) = base_problems([host, desired("mid", below=host)])
     assert "environments/mid.yaml:41:3: base_environment names low, which is no container image" in str(problem)
+
+
+def test_a_circle_of_many_is_told_in_time() -> None:
+    names = [f"e{number:06}" for number in range(20_000)]
+    bases = zip(names, [*names[1:], names[0]], strict=True)
+    circle = [desired(manifest(name, docker=Docker(base_environment=base))) for name, base in bases]
+    assert base_problems(circle) == ()  # too long a chain, which is told where what is below is known
 
 
 def test_a_chain_that_is_too_long_is_a_problem() -> None:
