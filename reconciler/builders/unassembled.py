@@ -19,8 +19,15 @@ def refuse(desired: Desired) -> Refusal | None:
 
 def _refusals(desired: Desired) -> Iterator[Refusal]:
     manifest = desired.manifest
-    named = [*_whole(manifest), *_docker(manifest.docker), *_python(manifest.python), *_system(manifest)]
-    yield from (Refusal(field=field, message=message) for field, message in [*named, *_catalog(desired)])
+    parts = (
+        _whole(manifest),
+        _docker(manifest.docker),
+        _stacked(manifest),
+        _python(manifest.python),
+        _system(manifest),
+    )
+    named = [item for part in (*parts, _catalog(desired)) for item in part]
+    yield from (Refusal(field=field, message=message) for field, message in named)
     found = unsolvable(desired)
     if found is not None:
         yield found
@@ -46,6 +53,12 @@ def _catalog(desired: Desired) -> Iterator[tuple[str, str]]:
     entry = base.get("catalog") if isinstance(base, dict) else None
     if entry in {image for images in Config().bases.values() for image in images.values()}:
         yield "docker", f"no base image is named, and {entry} {_LATER}; write docker.base_image: HOST/NAME:TAG"
+
+
+def _stacked(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    if manifest.docker.base_environment is not None and manifest.python.base_packages == "replace":
+        message = "what another environment holds is kept, or with `ignore` hidden; change it in that one"
+        yield "python.base_packages", f"python.base_packages: replace is for images as bases: {message}"
 
 
 def _python(python: Python) -> Iterator[tuple[str, str]]:

@@ -195,6 +195,12 @@ def test_what_is_held_at_another_version_below_can_not_be_had(stack: Stacked) ->
     assert "hint: mid brings alpha 1.0: ask for what goes with it, or change python.base_packages" in answer.out
 
 
+def test_what_is_below_is_not_replaced(stack: Stacked) -> None:
+    stack.image("top", "gamma", on="mid", python=", base_packages: replace")
+    answer = stack("plan", "top", expect=1)
+    assert "python.base_packages: replace is for images as bases" in answer.out
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
