@@ -19,8 +19,8 @@ from tests.stack_case import BOTH, MODULES, Stacked
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Stacked:
-    """Three images, one on the other, and one beside them; registered."""
+def declared(tmp_path_factory: pytest.TempPathFactory) -> Stacked:
+    """Three images, one on the other, and one beside them; none is registered."""
     made = Stacked(tmp_path_factory.mktemp("stack") / "clone")
     for name in ("alpha", "beta", "gamma", "pip"):
         made.release(name, "1.0")
@@ -32,20 +32,32 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Stacked:
     return made
 
 
+@pytest.fixture(scope="module")
+def registered(declared: Stacked, tmp_path_factory: pytest.TempPathFactory) -> Stacked:
+    made = copied(declared, tmp_path_factory.mktemp("registered"))
+    made.commit()
+    made("apply")
+    return made
+
+
+def copied(template: Stacked, folder: Path) -> Stacked:
+    shutil.copytree(template.root, folder / "clone", symlinks=True)
+    shutil.copytree(template.wheels, folder / "wheels")
+    return Stacked(folder / "clone", cache=template.cache)
+
+
 @pytest.fixture
-def stack(template: Stacked, tmp_path: Path) -> Stacked:
-    """Give the images as they are declared, none of them registered."""
-    shutil.copytree(template.root, tmp_path / "clone", symlinks=True)
-    shutil.copytree(template.wheels, tmp_path / "wheels")
-    found = Stacked(tmp_path / "clone", cache=template.cache)
+def stack(declared: Stacked, tmp_path: Path) -> Stacked:
+    """Give a clone of one's own, as it is declared."""
+    found = copied(declared, tmp_path)
     found.commit()
     return found
 
 
 @pytest.fixture
-def applied(stack: Stacked) -> Stacked:
-    stack("apply")
-    return stack
+def applied(registered: Stacked, tmp_path: Path) -> Stacked:
+    """Give a clone of one's own with everything registered."""
+    return copied(registered, tmp_path)
 
 
 def pin(stack: Stacked, version: str) -> None:
