@@ -28,6 +28,7 @@ from reconciler.reconcile.contents import Contents, reason
 from reconciler.reconcile.examination import Context, Examined, examine
 from reconciler.reconcile.ledger import REPOSITORY, read_tagged, state_tag
 from reconciler.reconcile.storage import judge_stored, unnamed
+from reconciler.reconcile.wheelcheck import examine_wheels
 from reconciler.values.digest import Digest
 from reconciler.values.names import RESERVED_PREFIX
 
@@ -77,6 +78,7 @@ class _Checkup:
         try:
             self._judge_features(denied)
             self._judge_states()
+            self._judge_wheels()
             self._judge_environments()
             self._judge_storage()
         except (UnavailableError, DeniedError) as error:
@@ -171,6 +173,15 @@ class _Checkup:
     def _place_of_state(self) -> str:
         inspected = self.means.inspected
         return inspected.place(REPOSITORY) if inspected else f"{REPOSITORY} from {self.registry.address}"
+
+    # -- built wheels -------------------------------------------------------------------------------------------
+
+    def _judge_wheels(self) -> None:
+        """Say what is there; most registries have none."""
+        found = examine_wheels(self.registry, self.means.inspected)
+        if found is not None:
+            self.unnamed.append(found.unnamed)
+            self._add("built wheels", found.remarks)
 
     # -- environments -------------------------------------------------------------------------------------------
 

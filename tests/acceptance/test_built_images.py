@@ -136,8 +136,33 @@ def test_a_registry_with_built_wheels_is_whole_and_lists_environments_alone(mach
     machine.image("training")
     machine("apply")
     assert (machine.registry / "reconciler-wheels").is_dir()
-    assert "Doctor: no problem" in machine("doctor").out
+    whole = machine("doctor").out
+    assert "reconciler-wheels: 1 wheel, " in whole
+    assert "Doctor: no problem" in whole
     assert [item["name"] for item in json.loads(machine("list", "-o", "json").out)["environments"]] == ["training"]
+
+
+@pytest.mark.threat("F11")
+def test_doctor_names_a_wheel_that_is_damaged_and_what_it_says_to_do_mends_it(machine: Machine, count: Path) -> None:
+    machine.image("training")
+    machine("apply")
+    shutil.rmtree(machine.root / ".reconciler")
+    (wheel,) = [path for path in (machine.registry / "reconciler-wheels").rglob("*") if is_wheel(path)]
+    wheel.chmod(0o644)
+    wheel.write_bytes(b"x" * wheel.stat().st_size)
+    said = machine("doctor", expect=None).out
+    assert f"sha256:{wheel.name}" in said
+    assert "builds it again" in said
+    once = count.read_text()
+    machine.release("small", "1")
+    machine.image("serving", more=", small")
+    machine("apply", "serving")
+    assert len(count.read_text()) > len(once)
+    assert "reconciler-wheels: 1 wheel, " in machine("doctor", expect=None).out
+
+
+def is_wheel(path: Path) -> bool:
+    return path.is_file() and path.read_bytes().startswith(b"PK")
 
 
 @pytest.mark.threat("F16")
