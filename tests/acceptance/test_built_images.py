@@ -15,6 +15,7 @@ from tests.conftest import Required
 from tests.repository import Repository
 from tests.wheelhouse import write_buildable
 
+KILLS = 4
 MANIFEST = """\
 name: {name}
 platforms: [{platforms}]
@@ -177,6 +178,33 @@ def test_a_build_that_fails_stops_no_other_environment(machine: Machine) -> None
     assert "gamma-2.tar.gz could not be built" in answer.out + answer.err
     assert "it broke" in answer.out + answer.err
     assert "Apply: 1 applied, 1 failed." in answer.out
+
+
+@pytest.mark.threat("F1")
+def test_an_apply_that_is_killed_at_any_moment_of_building_is_made_good_by_the_next(
+    machine: Machine, count: Path
+) -> None:
+    machine.image("training")
+    began = time.monotonic()
+    machine("apply")
+    whole_s = time.monotonic() - began
+    artifact = layers_of(machine.registry, "training")
+    del count
+    for number in range(KILLS):
+        shutil.rmtree(machine.root / ".reconciler")
+        shutil.rmtree(machine.registry / "training")
+        shutil.rmtree(machine.registry / "reconciler-state")
+        if number % 2:
+            shutil.rmtree(machine.registry / "reconciler-wheels")
+        process = machine.start("apply")
+        time.sleep(whole_s * (number + 1) / (KILLS + 1))
+        process.kill()
+        process.communicate()
+        assert "Apply: 1 applied." in machine("apply").out or "Nothing to do" in machine("apply").out
+        assert "Doctor: no problem" in machine("doctor").out
+        if not number % 2:  # the wheel was there
+            assert layers_of(machine.registry, "training") == artifact
+        artifact = layers_of(machine.registry, "training")
 
 
 @pytest.mark.threat("F17")

@@ -15,6 +15,7 @@ import pytest
 
 from reconciler.assembly.built import BuiltWheels
 from reconciler.assembly.key import wheel_key
+from reconciler.assembly.layers import direct_url_of
 from reconciler.builders.fetcher import WheelFetcher
 from reconciler.builders.sources import Prepared, SourceBuilder, WheelLostError
 from reconciler.clients.interpreter import this_platform
@@ -137,6 +138,18 @@ def test_what_is_needed_anyway_is_done_beside_building_and_only_then(machine: Ma
     assert machine.did == ["ahead"]
 
 
+def test_a_source_of_an_address_is_built_and_its_wheel_says_which_archive_it_came_from(machine: Machine) -> None:
+    package = gamma(machine)
+    with serving(machine.index.reply) as server:
+        address = f"{server.address}/files/{package.file}"
+        package = replace(package, source=f"url:{address}")
+        made = machine.wheel(package)
+        assert another(machine).wheel(package) == made
+    assert made.file == "gamma-2-py3-none-any.whl"
+    hashes = {"hash": f"sha256={package.sha256}", "hashes": {"sha256": package.sha256}}
+    assert json.loads(direct_url_of(made) or "") == {"archive_info": hashes, "url": address}
+
+
 def test_a_machine_with_empty_caches_takes_the_wheel_from_the_registry_and_needs_no_source(machine: Machine) -> None:
     made = machine.wheel(package := gamma(machine))
     other = another(machine)
@@ -155,7 +168,9 @@ def test_what_was_made_here_goes_into_another_registry_without_being_made_again(
     moved = replace(machine, registry=registry, fetched=[])
     assert moved.wheel(package) == made
     assert moved.fetched == []
-    assert another(moved).wheel(package) == made
+    third = another(moved)
+    assert third.wheel(package) == made
+    assert third.fetched == []
 
 
 @pytest.mark.threat("F3")
