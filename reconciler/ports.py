@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from reconciler.assembly.built import BuiltWheels, NoBuiltWheels
 from reconciler.lock.model import Lock, PlatformLock
 from reconciler.manifest.desired import Desired
+from reconciler.manifest.model import Manifest
 from reconciler.oci.descriptor import Blob, Content, Descriptor, Image, Stream
 from reconciler.values.canonical import Json
 from reconciler.values.commit import Commit, Revision
@@ -328,7 +329,8 @@ class Run:
     """What a runner is asked: a registered environment, and what to run in it.
 
     ``command`` begins with a script (``.py``) or a program; ``variables`` are set over the caller's own, ``${VAR}``
-    already expanded.
+    already expanded. A container has its ``images``, the ``reference`` that they are known by (``NAME:vN``), and the
+    ``settings`` that the manifest declares for running: ``shm_size``, ``arguments``, ``gpus``.
     """
 
     name: str
@@ -340,6 +342,9 @@ class Run:
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
     interpreter_path: str | None = None
+    images: Mapping[Platform, Image] = field(default_factory=dict)
+    reference: str = ""
+    settings: Mapping[str, Json] = field(default_factory=dict)
 
 
 class Runner(Protocol):
@@ -347,6 +352,13 @@ class Runner(Protocol):
 
     def run(self, run: Run) -> int:
         """Run to the end and give the exit status; signals are passed on (128 + n where one ended it)."""
+
+
+class Checker(Protocol):
+    """Runs the checks that a manifest declares in an image that was just built."""
+
+    def check(self, manifest: Manifest, platform: Platform, image: Image) -> str | None:
+        """Run them; the first that fails is a BuildError. Where they can't be run, say why in a line."""
 
 
 class Executor(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -75,12 +76,17 @@ def run_command(
 
 def _run(workspace: Workspace, entry: Present, command: tuple[str, ...], folder: Path) -> Run:
     from reconciler.clients.interpreter import this_platform  # noqa: PLC0415  # start-up
+    from reconciler.runners.table import CONTAINERS  # noqa: PLC0415  # the same
 
     facts = entry.record.facts
     if not folder.is_dir():
         raise UsageError(f"--source: no folder {folder}")
-    platform = this_platform()
     bodies = read_bodies(workspace.quick, facts.name, entry.record)
+    if facts.builder in CONTAINERS:
+        return _contained(
+            workspace, entry, _filled(entry, bodies, min(bodies.lock.platforms), command, folder.resolve())
+        )
+    platform = this_platform()
     if platform not in bodies.lock.platforms:
         known = ", ".join(str(item) for item in sorted(bodies.lock.platforms))
         raise BuildError(
@@ -104,6 +110,21 @@ def _filled(entry: Present, bodies: Bodies, platform: Platform, command: tuple[s
         variables=_variables(_mapping(bodies.components.get("variables"))),
         interpreter_path=path if isinstance(path, str) else None,
     )
+
+
+def _contained(workspace: Workspace, entry: Present, run: Run) -> Run:
+    """Add what a container needs: which image it is, the engine decides by its platform."""
+    from reconciler.reconcile.images import read_image  # noqa: PLC0415  # start-up
+
+    record = entry.record
+    images = {
+        platform: read_image(workspace.registry, record.facts.name, artifact.digest)
+        for platform, artifact in record.artifacts.items()
+    }
+    base = _mapping(read_bodies(workspace.quick, record.facts.name, record).components.get("base"))
+    settings = {**record.facts.metadata.run, "gpus": base.get("compute") == "gpu"}
+    reference = f"{record.facts.name}:v{record.facts.version}"
+    return replace(run, images=images, reference=reference, settings=settings)
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

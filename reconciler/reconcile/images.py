@@ -14,6 +14,8 @@ from reconciler.reconcile.tagging import offer_tag
 from reconciler.reconcile.tags import build_tag
 from reconciler.values.digest import Digest
 
+MAX_CONFIG = 4 << 20
+"""Bytes of an image configuration."""
 _FEW = 2
 """Blobs that are moved one after the other: a side entry has no more, and threads would gain nothing."""
 Item = TypeVar("Item")
@@ -66,6 +68,18 @@ def copy_image(  # noqa: PLR0913  # from where, to where, what
     each([stream_of(registry, source, blob) for blob in (image.config, *image.layers)], push, executor)
     offer_tag(registry, name, manifest, tag)
     return manifest
+
+
+def read_image(registry: Registry, name: str, digest: Digest) -> Image:
+    """Give an image that is registered: its manifest and configuration, and its layers to be read when needed."""
+    manifest = registry.fetch(name, digest)
+    image = parse_image(manifest)
+    if image.config.size > MAX_CONFIG:
+        raise CorruptError(f"the configuration {image.config.digest} of {name} has {image.config.size} bytes")
+    data = b"".join(registry.fetch_blob(name, image.config))
+    config = Content(media_type=image.config.media_type, data=data)
+    streams = tuple(stream_of(registry, name, layer) for layer in image.layers)
+    return Image(manifest=manifest, blobs=(config,), streams=streams)
 
 
 def stream_of(registry: Registry, name: str, blob: Descriptor) -> Stream:

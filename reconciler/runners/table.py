@@ -25,5 +25,14 @@ def _host(hosts: Hosts, uv: Uv, sources: Mapping[str, str] = NO_SOURCES) -> Runn
     return HostRunner(hosts=hosts, uv=uv, sources=sources)
 
 
-RUNNERS: Mapping[str, Factory] = MappingProxyType({"host": _host, "user-managed": _host})
+def _container(hosts: Hosts, uv: Uv, sources: Mapping[str, str] = NO_SOURCES) -> Runner:
+    from reconciler.runners.container import ContainerRunner  # noqa: PLC0415  # only images pay
+
+    del hosts, sources
+    return ContainerRunner(environ=uv.environ)
+
+
+CONTAINERS = frozenset({"assemble"})
+"""Builders whose artifacts are images that a container engine runs."""
+RUNNERS: Mapping[str, Factory] = MappingProxyType({"assemble": _container, "host": _host, "user-managed": _host})
 """Builder's name to factory."""

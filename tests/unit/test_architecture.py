@@ -51,6 +51,7 @@ OWNERS: dict[str, str] = {
     "uv": "clients/uv.py",
     "deflate": "clients/compression.py",
     "docker": "clients/engine.py",
+    "requests": "clients/engine.py",
     "click": "cli/",
 }
 HEAVY = frozenset(

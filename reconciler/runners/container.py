@@ -1,0 +1,119 @@
+"""The runner of container images: a Docker Engine runs the command, and this process stands between it and the caller.
+
+The caller's folder is at ``/workspace``, its files keep their owner: the command runs under the caller's own ids. What
+comes in goes to the command, what it writes comes out unchanged, signals are passed on, its status is ours.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from reconciler.clients.engine import Container, Engine, Running, bind, connect
+from reconciler.clients.terminal import Terminal, forwarded_signals
+from reconciler.errors import BuildError, CommandMissingError, SourceError, UsageError
+from reconciler.oci.descriptor import Image
+from reconciler.oci.packed import to_docker_archive
+from reconciler.ports import Run
+from reconciler.runners.settings import host_settings
+from reconciler.values.digest import Digest
+
+WORKSPACE = "/workspace"
+PYTHON = "/opt/venv/bin/python"
+REPOSITORY = "reconciler"
+"""Images that are loaded into an engine are known as ``reconciler/NAME:vN``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContainerRunner:
+    """Runs a command in a container of the image, which is loaded into the engine where it is not there yet."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    find: Callable[[Mapping[str, str]], Engine] = connect
+
+    def run(self, run: Run) -> int:
+        """Run to the end and give the exit status: 127 where there is no such command, 126 where it can't be run."""
+        if not run.command:
+            raise UsageError("no command to run", hint="name one after `--`")
+        if not run.folder.is_dir():
+            raise SourceError(f"no folder {run.folder}")
+        engine = self.find(self.environ)
+        try:
+            return self._run(engine, run)
+        finally:
+            engine.close()
+
+    def _run(self, engine: Engine, run: Run) -> int:
+        image = run.images.get(engine.platform)
+        if image is None:
+            known = ", ".join(str(platform) for platform in sorted(run.images))
+            raise BuildError(
+                f"{run.name} is for {known}, and the Docker Engine runs {engine.platform}",
+                hint=f"add {engine.platform} to the manifest's `platforms`",
+            )
+        engine.sweep()
+        loaded = provide(engine, image, run.reference)
+        terminal = Terminal(sys.stdin, sys.stdout)
+        container = _container(run, loaded, _ids(engine), terminal, self.environ)
+        with engine.started(container, _write) as (running, follow):
+            return _attended(running, follow, terminal)
+
+
+def _attended(running: Running, follow: Callable[[], int], terminal: Terminal) -> int:
+    with terminal.raw(running.resize), forwarded_signals(running.kill):
+        terminal.pump(running.send)
+        return follow()
+
+
+def provide(engine: Engine, image: Image, reference: str) -> Digest:
+    """See to it that an engine has an image, and give its id; ``reference`` is ``NAME:vN``, empty for no name."""
+    found = image.blobs[0].digest
+    if not engine.has_image(found):
+        name = f"{REPOSITORY}/{reference}"
+        engine.load(to_docker_archive(image, [name] if reference else []))
+        if not engine.has_image(found):
+            raise BuildError(
+                f"the Docker Engine took the image and has it under another id than {found}",
+                hint="`reconciler doctor` checks what is registered",
+            )
+    return found
+
+
+def _container(run: Run, image: Digest, user: str, terminal: Terminal, environ: Mapping[str, str]) -> Container:
+    first = run.command[0]
+    if first.endswith(".py") and not (run.folder / first).is_file():
+        raise CommandMissingError(f"no script {first} in {run.folder}", hint="say where it is with --source")
+    command = (PYTHON, *run.command) if first.endswith(".py") else run.command
+    settings = host_settings(run.settings)
+    return Container(
+        image=str(image),
+        command=command,
+        user=user,
+        folder=WORKSPACE,
+        hostname=settings.hostname,
+        environment={**_variables(run.variables), **settings.environment(environ)},
+        host={**settings.host, "mounts": [bind(str(run.folder), WORKSPACE)]},
+        ports=settings.ports,
+        tty=terminal.is_there,
+        stdin=True,
+    )
+
+
+def _variables(declared: Mapping[str, str]) -> dict[str, str]:
+    """Keep the environment's programs first on a PATH that is declared."""
+    path = declared.get("PATH")
+    return {**declared} if path is None else {**declared, "PATH": f"{PYTHON.rpartition('/')[0]}:{path}"}
+
+
+def _ids(engine: Engine) -> str:
+    """Give the caller's ids; root of an engine without root is the caller outside."""
+    return "0:0" if engine.is_rootless else f"{os.getuid()}:{os.getgid()}"
+
+
+def _write(stream: int, data: bytes) -> None:
+    target: BinaryIO = sys.stderr.buffer if stream == 2 else sys.stdout.buffer  # noqa: PLR2004  # as the engine counts
+    target.write(data)
+    target.flush()
