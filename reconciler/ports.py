@@ -375,6 +375,8 @@ class Stage(Enum):
     BUILDING = "building"
     PUBLISHING = "publishing"
     CHECKING = "checking"
+    LOADING = "loading"
+    EXPORTING = "exporting"
     DONE = "done"
     FAILED = "failed"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.manifest.arguments import parse_arguments
 from reconciler.manifest.config import Config
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.model import Docker, Manifest, Python
@@ -43,6 +44,10 @@ def _whole(manifest: Manifest) -> Iterator[tuple[str, str]]:
 def _docker(docker: Docker) -> Iterator[tuple[str, str]]:
     if docker.base_dockerfile is not None:
         yield "docker.base_dockerfile", f"docker.base_dockerfile needs the docker builder, which {_LATER}"
+    try:
+        parse_arguments(docker.arguments)
+    except ValueError as error:
+        yield "docker.arguments", f"docker.arguments: {error}"
     if docker.build != Docker().build:
         yield "docker.build", "docker.build goes with docker.base_dockerfile; remove the field"
 

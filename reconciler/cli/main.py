@@ -27,6 +27,7 @@ _COMMANDS = {
     "history": ("read", "List an environment's versions."),
     "run": ("use", "Run a script or a command in an environment."),
     "copy": ("exchange", "Copy a registered version to another registry."),
+    "export": ("exporting", "Write a registered image for other tools."),
     "doctor": ("care", "Check a registry: its answers, our rights, its contents."),
     "gc": ("care", "Delete what nothing needs from caches and the local registry."),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from reconciler.cli import options
 from reconciler.cli.wiring import Workspace, open_workspace
 from reconciler.errors import BuildError, UsageError
 from reconciler.plan.observed import Present
-from reconciler.ports import Run
+from reconciler.ports import Reporter, Run
 from reconciler.reconcile.inspect import get
 from reconciler.reconcile.observe import read_bodies
 from reconciler.record import Bodies
@@ -68,10 +69,17 @@ def run_command(
     if entry.record.facts.archived:
         name, version = entry.record.facts.name, entry.record.facts.version
         click.echo(f"note: {name} is archived; version {version} still runs", err=True)
-    runner = RUNNERS[builder](workspace.hosts, workspace.uv, workspace.index_addresses)
+    runner = RUNNERS[builder](workspace.hosts, workspace.uv, _display(), workspace.index_addresses)
     run = _run(workspace, entry, command, Path(source))
     workspace.remember()  # the command takes this process's place
     return runner.run(run)
+
+
+def _display() -> Reporter:
+    """Show what is waited for as lines: the screen is the command's."""
+    from reconciler.reports.progress import Lines  # noqa: PLC0415  # start-up
+
+    return Lines(sys.stderr, options.style(sys.stderr))
 
 
 def _run(workspace: Workspace, entry: Present, command: tuple[str, ...], folder: Path) -> Run:

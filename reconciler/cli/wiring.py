@@ -299,8 +299,10 @@ class Workspace:
         from reconciler.builders.table import BUILDERS  # noqa: PLC0415  # only `apply` builds
         from reconciler.reconcile.means import Means  # noqa: PLC0415  # the same
         from reconciler.resolvers.table import resolvers  # noqa: PLC0415  # the same
+        from reconciler.runners.table import checkers  # noqa: PLC0415  # the same
 
         return Means(
+            checkers=checkers(os.environ),
             registry=self.registry,
             builders={name: make(self) for name, make in BUILDERS.items()},
             resolvers=resolvers(

@@ -14,9 +14,11 @@ from reconciler.clients.child import run
 from reconciler.errors import BuildError
 from reconciler.manifest.model import Manifest
 
-_LIMIT_S = 900
-_LAST_LINES = 15
-_IMPORT = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+LIMIT_S = 900
+"""Seconds that a check may take."""
+LAST_LINES = 15
+"""Lines of what a check wrote that are shown."""
+IMPORT = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
 
 
 def run_checks(manifest: Manifest, interpreter: Path, *, environment: Path | None = None) -> None:
@@ -27,7 +29,7 @@ def run_checks(manifest: Manifest, interpreter: Path, *, environment: Path | Non
     checks = manifest.checks
     check = _Check(manifest=manifest, interpreter=interpreter, environment=environment)
     if checks.imports:
-        check.run("imports", [str(interpreter), "-c", _IMPORT, *checks.imports])
+        check.run("imports", [str(interpreter), "-c", IMPORT, *checks.imports])
     if checks.command:
         check.run("command", checks.command)
 
@@ -44,17 +46,19 @@ class _Check:
         environ.pop("PYTHONPATH", None)  # the caller's modules prove nothing about the environment
         program = shutil.which(argv[0], path=environ["PATH"])
         if program is None:
-            raise self._failure(field, f"there is no command {argv[0]!a} in the environment", "")
+            raise failure(self.manifest, field, f"there is no command {argv[0]!a} in the environment", "")
         with tempfile.TemporaryDirectory(prefix="reconciler-check-") as folder:
-            done = run([program, *argv[1:]], folder=Path(folder), environ=environ, limit_s=_LIMIT_S)
+            done = run([program, *argv[1:]], folder=Path(folder), environ=environ, limit_s=LIMIT_S)
         if done.status:
-            output = hide("\n".join(done.output.splitlines()[-_LAST_LINES:]), secrets)
-            raise self._failure(field, f"ended with status {done.status}", output)
+            output = hide("\n".join(done.output.splitlines()[-LAST_LINES:]), secrets)
+            raise failure(self.manifest, field, f"ended with status {done.status}", output)
 
-    def _failure(self, field: str, what: str, output: str) -> BuildError:
-        return BuildError(
-            f"checks.{field} failed: {what}",
-            where=self.manifest.locate(f"checks.{field}"),
-            hint="nothing was registered",
-            detail=output or None,
-        )
+
+def failure(manifest: Manifest, field: str, what: str, output: str) -> BuildError:
+    """Say which check failed, how, and the end of what it wrote."""
+    return BuildError(
+        f"checks.{field} failed: {what}",
+        where=manifest.locate(f"checks.{field}"),
+        hint="nothing was registered",
+        detail=output or None,
+    )

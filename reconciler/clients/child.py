@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +26,7 @@ from reconciler.errors import BuildError, InterruptedByUserError
 _GRACE_S = 3
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, prctl(2)
 _running: set[subprocess.Popen[str]] = set()
+_elsewhere: list[Callable[[], None]] = []
 _guard = threading.Lock()
 _stopping = threading.Event()
 
@@ -140,13 +142,33 @@ def stopping() -> Iterator[None]:
     """End every running child, whichever thread waits for it, and start no other meanwhile."""
     with _guard:
         _stopping.set()
-        running = list(_running)
+        ends = [partial(_end, child) for child in _running] + list(_elsewhere)
     try:
-        for child in running:
-            threading.Thread(target=_end, args=(child,), daemon=True).start()
+        for end in ends:
+            threading.Thread(target=end, daemon=True).start()
         yield
     finally:
         _stopping.clear()
+
+
+@contextlib.contextmanager
+def ending(end: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Have ``end`` called when children are ended, for a program elsewhere; give what tells whether that happened."""
+    called = threading.Event()
+
+    def once() -> None:
+        called.set()
+        end()
+
+    with _guard:
+        if _stopping.is_set():
+            raise InterruptedByUserError("interrupted")
+        _elsewhere.append(once)
+    try:
+        yield called.is_set
+    finally:
+        with _guard:
+            _elsewhere.remove(once)
 
 
 def _start(

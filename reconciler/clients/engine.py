@@ -309,7 +309,7 @@ def start_errors(container: Container) -> Iterator[None]:
 def _failures() -> tuple[type[Exception], ...]:
     """Every exception that the SDK lets through: its own, and those of the HTTP library below it."""
     from docker import errors  # noqa: PLC0415  # heavy
-    from requests import RequestException  # type: ignore[import-untyped]  # noqa: PLC0415  # the SDK's own
+    from requests import RequestException  # noqa: PLC0415  # the SDK's own
 
     return (errors.DockerException, RequestException)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from reconciler.errors import CorruptError, GuardError, NotFoundError, ReconcilerError
 from reconciler.lock.model import Lock
 from reconciler.manifest.desired import Desired
-from reconciler.oci.descriptor import Content
+from reconciler.oci.descriptor import Content, Image
 from reconciler.plan.change import Action, Policy, Step
 from reconciler.plan.metadata import metadata_of
 from reconciler.plan.observed import Present
@@ -95,7 +95,8 @@ def _make(work: Work) -> Made:
     if lacking:
         builder.prepare(desired)
     tasks = {platform: _task(work, lock, platform, keys[platform], ground) for platform in lacking}
-    built = {platform: _build(work, builder, task) for platform, task in tasks.items()}
+    notes = [*resolved.notes]
+    built = {platform: _build(work, builder, task, notes) for platform, task in tasks.items()}
     below = ground.keys if ground else {}
     artifacts = {
         platform: Artifact(key=key, manifest=found[platform] or built[platform], below=below.get(platform))
@@ -111,7 +112,7 @@ def _make(work: Work) -> Made:
         published=_register(work, draft),
         built=len(built),
         reused=len(artifacts) - len(built),
-        notes=resolved.notes,
+        notes=tuple(notes),
     )
 
 
@@ -175,15 +176,27 @@ def _foundations(lock: Lock, ground: Ground | None) -> Mapping[Platform, Foundat
     }
 
 
-def _build(work: Work, builder: Builder, task: Task) -> Content:
+def _build(work: Work, builder: Builder, task: Task, notes: list[str]) -> Content:
     work.means.reporter.report(Progress(name=work.step.name, stage=Stage.BUILDING, detail=str(task.platform)))
     registry, name, key = work.means.registry, work.step.name, task.key
     image = builder.build(task)
+    _check(work, builder, task, image, notes)
     if registry.remote and key not in _known(work):  # the first with a key wins: another run may have made it meanwhile
         first = find_artifact(registry, name, key, executor=work.means.transfers)
         if first is not None:
             return first
     return push_image(registry, name, image, build_tag(key), executor=work.means.transfers)
+
+
+def _check(work: Work, builder: Builder, task: Task, image: Image, notes: list[str]) -> None:
+    """Run the declared checks in what was made, where its builder does not."""
+    checker, checks = work.means.checkers.get(builder.name), task.desired.manifest.checks
+    if checker is None or not (checks.imports or checks.command):
+        return
+    work.means.reporter.report(Progress(name=work.step.name, stage=Stage.CHECKING, detail=str(task.platform)))
+    note = checker.check(task.desired.manifest, task.platform, image)
+    if note is not None:
+        notes.append(note)
 
 
 def _layers(work: Work) -> RecordLayers:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from reconciler.ports import Builder, Executor, Registry, Reporter, Resolver
+from reconciler.ports import Builder, Checker, Executor, Registry, Reporter, Resolver
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,6 +13,7 @@ class Means:
     """The registry, builders and resolvers by the builder's name, and who does and shows the work.
 
     ``executor`` takes environments side by side, ``transfers`` the blobs of one; without it they go one by one.
+    ``checkers`` run the declared checks of what was made, by the name of a builder that does not run them itself.
     """
 
     registry: Registry
@@ -21,3 +22,4 @@ class Means:
     executor: Executor
     reporter: Reporter
     transfers: Executor | None = None
+    checkers: Mapping[str, Checker] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from reconciler.clients.terminal import Terminal, forwarded_signals
 from reconciler.errors import BuildError, CommandMissingError, SourceError, UsageError
 from reconciler.oci.descriptor import Image
 from reconciler.oci.packed import to_docker_archive
-from reconciler.ports import Run
+from reconciler.ports import Progress, Reporter, Run, Stage
 from reconciler.runners.settings import host_settings
 from reconciler.values.digest import Digest
 
@@ -32,6 +32,7 @@ class ContainerRunner:
     """Runs a command in a container of the image, which is loaded into the engine where it is not there yet."""
 
     environ: Mapping[str, str] = field(repr=False)
+    reporter: Reporter
     find: Callable[[Mapping[str, str]], Engine] = connect
 
     def run(self, run: Run) -> int:
@@ -55,6 +56,8 @@ class ContainerRunner:
                 hint=f"add {engine.platform} to the manifest's `platforms`",
             )
         engine.sweep()
+        if not engine.has_image(image.blobs[0].digest):
+            self.reporter.report(Progress(name=run.name, stage=Stage.LOADING, detail="into the Docker Engine"))
         loaded = provide(engine, image, run.reference)
         terminal = Terminal(sys.stdin, sys.stdout)
         container = _container(run, loaded, _ids(engine), terminal, self.environ)

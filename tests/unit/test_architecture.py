@@ -17,7 +17,7 @@ from reconciler import errors
 PACKAGE = Path(errors.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
-ADAPTERS = frozenset(["sources", "registries", "resolvers", "builders", "runners", "executors", "reports"])
+ADAPTERS = frozenset(["sources", "registries", "resolvers", "builders", "runners", "executors", "exchange", "reports"])
 PURE = frozenset(["errors", "values", "oci", "lock", "manifest", "wheel", "assembly", "record", "plan"])
 
 # Each part, and the parts that it may import besides itself.

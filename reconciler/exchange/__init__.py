@@ -1,0 +1,1 @@
+"""What brings images to other tools."""
