@@ -1,0 +1,67 @@
+"""Every error of the engine's SDK becomes one of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import requests
+from docker import errors  # type: ignore[import-untyped]  # the SDK has no types
+
+from reconciler.clients.engine import Container, engine_errors, start_errors
+from reconciler.errors import BuildError, CommandMissingError, CommandRefusedError, ReconcilerError, UnavailableError
+
+CONTAINER = Container(image="sha256:0", command=("program", "argument"))
+
+
+def below(root: type[Exception]) -> Iterator[type[Exception]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from below(child)
+
+
+KINDS = sorted({*below(errors.DockerException), *below(requests.RequestException)}, key=str)
+
+
+def made(kind: type[Exception]) -> Exception:
+    error = kind.__new__(kind)
+    error.args = ("why\nnot",)
+    return error
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_no_error_of_the_sdk_is_let_through(kind: type[Exception]) -> None:
+    if issubclass(kind, errors.APIError):
+        error: Exception = kind("why\nnot")
+    else:
+        error = made(kind)
+    if type(error).__str__ not in (Exception.__str__, OSError.__str__, errors.APIError.__str__):
+        error = errors.DockerException("why\nnot")  # its text needs what only the SDK can fill in
+    with pytest.raises(ReconcilerError) as raised, engine_errors("do it"):
+        raise error
+    assert "\n" not in raised.value.message
+    assert raised.value.message.startswith("the Docker Engine can't do it: ")
+
+
+def test_who_does_not_answer_is_unavailable_and_who_refuses_is_not() -> None:
+    for error, kind in ((requests.ConnectionError("x"), UnavailableError), (errors.APIError("x"), BuildError)):
+        with pytest.raises(kind), engine_errors("do it"):
+            raise error
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "code"),
+    [
+        ('exec: "program": executable file not found in $PATH: unknown', CommandMissingError, 127),
+        ('exec: "/program": stat /program: no such file or directory', CommandMissingError, 127),
+        ('exec: "program": permission denied: unknown', CommandRefusedError, 126),
+        ("could not select device driver with capabilities: [[gpu]]", BuildError, 1),
+        ("something else", BuildError, 1),
+    ],
+)
+def test_what_keeps_a_command_from_starting_ends_as_in_a_shell(
+    said: str, kind: type[ReconcilerError], code: int
+) -> None:
+    with pytest.raises(kind) as raised, start_errors(CONTAINER):
+        raise errors.APIError("x", explanation=said)
+    assert raised.value.exit_code == code
