@@ -26,8 +26,8 @@ _COMMANDS = {
     "get": ("read", "Show one registered environment."),
     "history": ("read", "List an environment's versions."),
     "run": ("use", "Run a script or a command in an environment."),
-    "copy": ("exchange", "Copy a registered version to another registry."),
     "export": ("exporting", "Write a registered image for other tools."),
+    "copy": ("exchange", "Copy a registered version to another registry."),
     "doctor": ("care", "Check a registry: its answers, our rights, its contents."),
     "gc": ("care", "Delete what nothing needs from caches and the local registry."),
 }
