@@ -351,7 +351,7 @@ class Workspace:
         """The interpreters of base images that were unpacked here."""
         from reconciler.store.interpreters import InterpreterStore  # noqa: PLC0415  # the same
 
-        return InterpreterStore(path=self.folder / "interpreters")
+        return InterpreterStore(path=self._used / "interpreters")
 
     @cached_property
     def fetcher(self) -> WheelFetcher:
