@@ -26,6 +26,7 @@ from reconciler.lock.model import MACHINE_INDEX, Package
 from reconciler.lock.requirements import is_built
 from reconciler.ports import Executor, Task
 from reconciler.store.built import BuiltStore
+from reconciler.store.durable import disk_errors
 from reconciler.store.wheels import WheelStore
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
@@ -173,7 +174,8 @@ class _Makers:
     def make(self, package: Package) -> BuiltWheel:
         self.builder.fetch([package if package.index is None else replace(package, source=package.index)])
         index = index_variables(self.builder.uv, _aliases(package), self.builder.sources)
-        with tempfile.TemporaryDirectory(prefix="reconciler-build-") as name:
+        place = Path(tempfile.gettempdir())
+        with disk_errors(place, "build in"), tempfile.TemporaryDirectory(prefix="reconciler-build-", dir=place) as name:
             folder = Path(name).resolve()
             sdist = self._copy(package, folder)
             made = build_wheel(self.builder.uv, sdist, folder, python=self.python, index=index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -20,7 +21,7 @@ from reconciler.builders.fetcher import WheelFetcher
 from reconciler.builders.sources import Prepared, SourceBuilder, WheelLostError
 from reconciler.clients.interpreter import this_platform
 from reconciler.clients.uv import Uv
-from reconciler.errors import BuildError, NotFoundError, UnavailableError
+from reconciler.errors import BuildError, NotFoundError, StoreError, UnavailableError
 from reconciler.executors.threads import Threads
 from reconciler.lock.model import Interpreter, Package, PlatformLock
 from reconciler.manifest.desired import Desired
@@ -499,6 +500,17 @@ def test_an_index_without_an_answer_is_no_fault_of_the_package(machine: Machine)
     machine.store.put(package.sha256, package.size, [data], name=package.file)
     machine.environ |= {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"}
     with pytest.raises(UnavailableError, match=r"does not answer for what building gamma-2\.tar\.gz needs"):
+        machine.wheel(package)
+
+
+@pytest.mark.threat("F15")
+def test_a_disk_that_refuses_is_one_line(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = gamma(machine)
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    machine.path.mkdir()
+    data = (machine.index.root / "files" / package.file).read_bytes()
+    machine.store.put(package.sha256, package.size, [data], name=package.file)
+    with pytest.raises(StoreError, match="can't build in /nonexistent: No such file"):
         machine.wheel(package)
 
 
