@@ -11,6 +11,8 @@ from reconciler.values.platform import Platform
 
 LAYER_KEY = "dev.reconciler.layer-key"
 """The annotation on a layer's descriptor."""
+LAYER_CLAIMS = "dev.reconciler.layer-claims"
+"""The annotation that says what a layer of packages claims of the environment (``wheel.claims``)."""
 RECIPE = 1
 """How layers are written, counted: another order, header or compressor makes other bytes of the same input."""
 WHEEL_RECIPE = 1

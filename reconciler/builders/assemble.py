@@ -11,11 +11,13 @@ from typing import Protocol
 from reconciler.assembly.account import Account, account_of
 from reconciler.assembly.config import configure
 from reconciler.assembly.files import files_of
+from reconciler.assembly.key import LAYER_CLAIMS
 from reconciler.assembly.layers import LayerPlan, Role, direct_url_of, plan_layers
 from reconciler.assembly.place import PREFIX, relocate
 from reconciler.assembly.skeleton import skeleton_of
-from reconciler.assembly.venv import minor_of
+from reconciler.assembly.venv import environment_of, minor_of
 from reconciler.builders.bytecode import BytecodeMaker
+from reconciler.builders.collisions import Groups, compare, suspected
 from reconciler.builders.sources import Prepared, WheelLostError, prepare_nothing
 from reconciler.builders.unassembled import refuse
 from reconciler.errors import BuildError
@@ -26,13 +28,14 @@ from reconciler.oci.configuration import parse_config
 from reconciler.oci.descriptor import Image, Stream
 from reconciler.oci.image import to_manifest
 from reconciler.oci.manifest import parse_image
-from reconciler.oci.member import Member, Packed
+from reconciler.oci.member import Kind, Member, Packed
 from reconciler.oci.tar import with_folders, write_pieces
 from reconciler.ports import BaseImage, Bases, Executor, Layer, Task
 from reconciler.store.layers import LayerStore
 from reconciler.store.wheels import WheelStore
 from reconciler.values.digest import Digest
 from reconciler.wheel.archive import open_wheel
+from reconciler.wheel.claims import claims_of
 from reconciler.wheel.collision import merge
 from reconciler.wheel.installed import installed
 
@@ -87,6 +90,7 @@ class AssembleBuilder:
         config, manifest = parse_config(base.config), parse_image(base.manifest)
         account, plans = _plan(task, base)
         made = self._provide(prepared, account, plans)
+        self._compare(prepared, suspected(plans, made))
         layers = [made[plan.key] for plan in plans]
         written = configure(
             config, task.desired.manifest, task.platform, account, [layer.diff_id for layer in layers]
@@ -114,6 +118,15 @@ class AssembleBuilder:
         there = {plan.key: layer for plan, layer in made.items()}
         return {**{key: layer for key, layer in found.items() if layer is not None}, **there}
 
+    def _compare(self, prepared: Prepared, pairs: Sequence[tuple[LayerPlan, LayerPlan]]) -> None:
+        """Look into layers that may collide, which needs their wheels wherever the layers are from."""
+        if not pairs:
+            return
+        packages = {package for pair in pairs for plan in pair for package in plan.packages}
+        self.fetch(prepared.bring(sorted(packages), self.wheels))
+        with ExitStack() as opened:
+            compare(pairs, lambda plan: self._groups(prepared.task, plan, opened))
+
     def _fetch_ahead(self, task: Task) -> None:
         """Bring the wheels of layers that lack whichever wheels are built: a package that is built changes its own."""
         wheels = tuple(package for package in task.lock.packages if not is_built(package))
@@ -129,13 +142,16 @@ class AssembleBuilder:
     def _make(self, task: Task, account: Account, plan: LayerPlan) -> Layer:
         assert task.lock.base is not None  # noqa: S101  # as above
         links = task.lock.base.links
+        claimed: dict[str, str] = {}
 
         def chunks() -> Iterator[bytes | Packed]:
             with ExitStack() as opened:
-                members = self._members(task, account, plan, opened)
+                members = tuple(self._members(task, account, plan, opened))
+                if plan.role is Role.PACKAGES:
+                    claimed[LAYER_CLAIMS] = claims_of(members, PREFIX)
                 yield from write_pieces(with_folders(relocate(members, links)))
 
-        return self.layers.make(plan.key, chunks).layer
+        return self.layers.make(plan.key, chunks, annotations=claimed).layer
 
     def _members(self, task: Task, account: Account, plan: LayerPlan, opened: ExitStack) -> Iterator[Member]:
         if plan.role is Role.ENVIRONMENT:
@@ -147,6 +163,12 @@ class AssembleBuilder:
         return files_of(task.desired, account, self.read)
 
     def _packages(self, task: Task, plan: LayerPlan, opened: ExitStack) -> Iterator[Member]:
+        own = environment_of(task.lock, inherits=False)
+        taken = {member.path: "the environment itself" for member in own if member.kind is not Kind.FOLDER}
+        return iter(merge(self._groups(task, plan, opened), taken))
+
+    def _groups(self, task: Task, plan: LayerPlan, opened: ExitStack) -> Groups:
+        """Give the files that each wheel of a layer leaves."""
         python = minor_of(task.lock.interpreter.version)
         groups = []
         for package in plan.packages:
@@ -155,7 +177,7 @@ class AssembleBuilder:
             groups.append(
                 (package.file, installed(wheel, python=python, prefix=PREFIX, direct_url=direct_url_of(package)))
             )
-        return iter(merge(groups))
+        return groups
 
 
 def _open(bases: Bases, task: Task) -> BaseImage:

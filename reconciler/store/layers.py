@@ -8,11 +8,12 @@ cache nothing is forced to the disk: what a power loss tears is noticed by its d
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 from reconciler.assembly.key import LAYER_KEY
 from reconciler.errors import CorruptError
@@ -26,6 +27,7 @@ from reconciler.store.usage import mark_used
 from reconciler.values.digest import Digest
 
 Compress = Callable[[Iterable[bytes | Packed]], Iterator[bytes]]
+NOTHING: Mapping[str, str] = MappingProxyType({})
 _CHUNK = 1 << 20
 _BYTES, _ABOUT, _LOCK = ".tar.gz", ".json", ".lock"
 
@@ -38,6 +40,7 @@ class StoredLayer:
     diff_id: Digest
     digest: Digest
     size: int
+    annotations: Mapping[str, str]
     read: Callable[[], Iterator[bytes]] = field(repr=False, compare=False)
 
     @property
@@ -47,7 +50,7 @@ class StoredLayer:
             media_type=media.LAYER_TAR_GZIP,
             digest=self.digest,
             size=self.size,
-            annotations={LAYER_KEY: str(self.key)},
+            annotations={**self.annotations, LAYER_KEY: str(self.key)},
         )
         return Layer(stream=Stream(descriptor=descriptor, read=self.read), diff_id=self.diff_id)
 
@@ -66,28 +69,33 @@ class LayerStore:
             try:
                 stored = self._stored(key, about.read_bytes())
                 whole = self._path(key, _BYTES).stat().st_size == stored.size
-            except (FileNotFoundError, ValueError, TypeError, KeyError):
+            except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
                 return None
             if whole:
                 mark_used(about)
             return stored if whole else None
 
-    def make(self, key: Digest, chunks: Callable[[], Iterator[bytes | Packed]]) -> StoredLayer:
+    def make(
+        self, key: Digest, chunks: Callable[[], Iterator[bytes | Packed]], *, annotations: Mapping[str, str] = NOTHING
+    ) -> StoredLayer:
         """Give the layer with that key, made from an archive's ``chunks`` where it is not there.
 
-        One process makes it, others wait for it. What ``chunks`` raises leaves nothing behind, a disk that refuses is a
+        ``annotations`` are what else its descriptor says; they are read when the last of the chunks was. One process
+        makes it, others wait for it. What ``chunks`` raises leaves nothing behind, a disk that refuses is a
         StoreError.
         """
         make_folders(self.path)
         with locked(self._path(key, _LOCK)):
             found = self.find(key)
-            return found if found is not None else self._make(key, chunks)
+            return found if found is not None else self._make(key, chunks, annotations)
 
     def sweep(self) -> int:
         """Remove what interrupted writers left; tell how many files."""
         return sweep(self.path)
 
-    def _make(self, key: Digest, chunks: Callable[[], Iterator[bytes | Packed]]) -> StoredLayer:
+    def _make(
+        self, key: Digest, chunks: Callable[[], Iterator[bytes | Packed]], annotations: Mapping[str, str]
+    ) -> StoredLayer:
         plain, packed, size = sha256(), sha256(), 0
 
         def hashed() -> Iterator[bytes | Packed]:
@@ -104,7 +112,7 @@ class LayerStore:
 
         replace_stream(self._path(key, _BYTES), compressed())
         found = {"diff_id": f"sha256:{plain.hexdigest()}", "digest": f"sha256:{packed.hexdigest()}", "size": size}
-        data = json.dumps(found).encode()
+        data = json.dumps({**found, "annotations": dict(annotations)}).encode()
         replace_stream(self._path(key, _ABOUT), (data,))
         return self._stored(key, data)
 
@@ -116,6 +124,7 @@ class LayerStore:
             diff_id=Digest.parse(about["diff_id"]),
             digest=digest,
             size=size,
+            annotations={str(name): str(text) for name, text in about["annotations"].items()},
             read=lambda: self._read(key, digest, size),
         )
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from types import MappingProxyType
 
 from reconciler.errors import BuildError
 from reconciler.oci.member import Member
 
+NOBODYS: Mapping[str, str] = MappingProxyType({})
 
-def merge(groups: Iterable[tuple[str, Iterable[Member]]]) -> tuple[Member, ...]:
+
+def merge(groups: Iterable[tuple[str, Iterable[Member]]], taken: Mapping[str, str] = NOBODYS) -> tuple[Member, ...]:
     """Give the files of several wheels, by the name of each; the first by name keeps what several have.
 
-    What two have with other bytes, another mode, or once as a file and once as a folder, is a BuildError.
+    What two have with other bytes, another mode, or once as a file and once as a folder, is a BuildError, and so is a
+    path that is ``taken``, path to whose it is.
     """
     files: dict[str, tuple[str, Member]] = {}
     folders: dict[str, str] = {}
     for name, members in sorted(groups, key=lambda group: group[0]):
         for member in members:
+            if member.path in taken:
+                raise _clash(name, taken[member.path], member.path)
             owner, there = files.setdefault(member.path, (name, member))
             if there is not member and not _equal(there, member):
                 raise _clash(owner, name, member.path)
@@ -38,11 +45,14 @@ def _equal(one: Member, other: Member) -> bool:
         return False
     if one.digest.partition("=")[0] == other.digest.partition("=")[0] != "":
         return one.digest == other.digest
-    return _bytes(one) == _bytes(other)
+    return _hashed(one) == _hashed(other)
 
 
-def _bytes(member: Member) -> bytes:
-    return b"".join(member.read()) if member.read is not None else b""
+def _hashed(member: Member) -> bytes:
+    hashed = sha256(member.target.encode("utf-8", "surrogateescape"))
+    for chunk in member.read() if member.read is not None else ():
+        hashed.update(chunk)
+    return hashed.digest()
 
 
 def _clash(one: str, other: str, path: str) -> BuildError:

@@ -218,6 +218,41 @@ def test_two_packages_with_another_file_at_one_place_are_refused_by_name(world: 
         world.builder().build(world.task(packages))
 
 
+def large(world: World, name: str, modules: dict[str, str]) -> Package:
+    """Give a wheel that has a layer of its own."""
+    return world.wheel(name, modules={**modules, f"{name}_data.py": "#" + os.urandom(1 << 20).hex()})
+
+
+def test_two_packages_in_layers_of_their_own_are_refused_by_name_too(world: World) -> None:
+    packages = [large(world, name, {"cv2/same.py": f"value = {name!r}\n"}) for name in ("headless", "opencv")]
+    with pytest.raises(BuildError, match=rf"headless-1\.0.*opencv-1\.0.*{MODULES}/cv2/same\.py"):
+        world.builder().build(world.task(packages))
+
+
+def test_a_collision_with_a_layer_that_was_made_before_is_found_although_its_wheel_is_gone(world: World) -> None:
+    old, new = (large(world, name, {"cv2/same.py": f"value = {name!r}\n"}) for name in ("headless", "opencv"))
+    world.builder().build(world.task([old]))
+    fetched: list[str] = []
+    with pytest.raises(BuildError, match="both have"):
+        world.builder(fetched=fetched).build(world.task([old, new]))
+    assert fetched == ["opencv", "headless", "opencv"]
+
+
+def test_packages_of_one_namespace_need_no_wheel_of_one_another(world: World) -> None:
+    parts = ("one", "two")
+    old, new = (large(world, name, {"space/__init__.py": "", f"space/{name}/module.py": name}) for name in parts)
+    world.builder().build(world.task([old]))
+    fetched: list[str] = []
+    world.builder(fetched=fetched).build(world.task([old, new]))
+    assert fetched == ["two"]
+
+
+def test_a_package_that_has_a_file_of_the_environment_itself_is_refused(world: World) -> None:
+    package = world.wheel("sly", modules={"sly-1.0.data/data/bin/python": "x"})
+    with pytest.raises(BuildError, match=r"sly-1\.0.*the environment itself.*/opt/venv/bin/python"):
+        world.builder().build(world.task([package]))
+
+
 # -- the same bytes, and no more of them than needed --------------------------------------------------------------
 
 
