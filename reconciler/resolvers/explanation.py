@@ -85,8 +85,12 @@ def _held(detail: str, target: Target) -> str:
     held = sorted(mentioned(detail, target.installed))
     if not held or target.base is None:
         return ""
-    there = " and ".join(f"{name} {target.installed[name]}" for name in held)
+    said = " ".join(detail.split())
+    lacking = [name for name in held if f"{name} was not found in" in said or f"no version of {name}==" in said]
+    there = " and ".join(f"{name} {target.installed[name]}" for name in lacking or held)
     base = target.base.image.removeprefix(ENVIRONMENT)
+    if lacking:
+        return f"{base} brings {there}, which is not on the indexes here: name one that has it in python.indexes"
     return f"{base} brings {there}: ask for what goes with it, or change python.base_packages"
 
 

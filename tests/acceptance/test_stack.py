@@ -207,6 +207,14 @@ def test_what_is_held_at_another_version_below_can_not_be_had(stack: Stacked) ->
     assert "hint: mid brings alpha 1.0: ask for what goes with it, or change python.base_packages" in answer.out
 
 
+def test_what_is_kept_from_below_has_to_be_on_the_indexes_of_what_needs_it(applied: Stacked) -> None:
+    (applied.wheels / "alpha-1.0-py3-none-any.whl").unlink()
+    applied.release("delta", "1.0", "alpha")
+    applied.image("top", "delta", on="mid")
+    answer = applied("apply", expect=4)
+    assert "mid brings alpha 1.0, which is not on the indexes here: name one that has it" in answer.out
+
+
 def test_what_is_below_is_not_replaced(stack: Stacked) -> None:
     stack.image("top", "gamma", on="mid", python=", base_packages: replace")
     answer = stack("plan", "top", expect=1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.clients.http.index import Http
 from reconciler.errors import ResolveError, UnavailableError
-from reconciler.lock.model import Package
+from reconciler.lock.model import Base, Package
 from reconciler.resolvers.explanation import failure, source_only
 from reconciler.resolvers.notes import notes_on
 from reconciler.resolvers.observed import parse_observation
@@ -47,6 +49,23 @@ def test_what_exists_as_source_only_is_read_from_uvs_hints() -> None:
     )
     assert "build_from_source: [a, b-c]" in str(error.hint)
     assert str(error.where) == "environments/training.yaml:10:5"
+
+
+@pytest.mark.parametrize(
+    ("cause", "hint"),
+    [
+        ("frames depends on alpha>=2", "low brings alpha 1.0: ask for what goes with it"),
+        ("there is no version\n    of alpha==1.0", "low brings alpha 1.0, which is not on the indexes here"),
+        ("alpha was not found in the package registry", "low brings alpha 1.0, which is not on the indexes here"),
+        ("frames depends on beta", "loosen numpy<2"),
+    ],
+)
+def test_what_the_base_keeps_is_named_where_it_is_in_the_way(cause: str, hint: str) -> None:
+    base = Base(image="environment:low", digest=f"sha256:{'0' * 64}", python="usr/bin/python3")
+    target = replace(targets_of(WANTED)[0], base=base, installed={"alpha": "1.0", "other": "2.0"})
+    said = f"error: No solution found when resolving dependencies\n  cause: Because {cause}"
+    error = failure(said, desired=WANTED, question=question_of(WANTED), target=target, alias="default")
+    assert str(error.hint).startswith(hint)
 
 
 @pytest.mark.parametrize(
