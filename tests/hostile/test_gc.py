@@ -105,6 +105,33 @@ def test_what_was_freed_is_what_the_disk_holds_less(stale: Stale) -> None:
     assert before - held() == freed + described
 
 
+def test_a_layer_that_the_store_has_too_is_one_file_and_goes_under_all_of_its_names(stale: Stale) -> None:
+    layer = stale.path / "layers" / f"{KEYS[0].hex}.tar.gz"
+    shared = stale.path / "store" / "sha256" / Digest.of(layer.read_bytes()).hex
+    os.link(layer, shared)
+    frees = dict(zip(*taken(stale), strict=True))
+    assert (frees[str(layer)], frees[str(shared)]) in {(0, layer.stat().st_size), (layer.stat().st_size, 0)}
+    stale.collect()
+    assert not layer.exists()
+    assert not shared.exists()
+
+
+def test_a_layer_whose_bytes_a_record_names_costs_nothing_and_stays(stale: Stale) -> None:
+    layer = stale.path / "layers" / f"{KEYS[0].hex}.tar.gz"
+    reached = stale.registry.fetch("alpha", "current").digest
+    layer.unlink()
+    os.link(stale.path / "registry/alpha/blobs/sha256" / reached.hex, layer)
+    stale.collect()
+    assert layer.exists()
+    assert not (stale.path / "layers" / f"{KEYS[1].hex}.tar.gz").exists()
+    check_live(stale)
+
+
+def taken(stale: Stale) -> tuple[list[str], tuple[int, ...]]:
+    selection = stale.collect(delete=False).selection
+    return [entry.place for entry in selection.taken], selection.frees
+
+
 def test_a_version_of_long_ago_is_reached_as_the_current_one_is(stale: Stale) -> None:
     before = stale.registry.tags("alpha")
     stale.collect()
