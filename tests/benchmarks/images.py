@@ -42,7 +42,9 @@ ROUNDS = 3
 PACKAGES = "numpy,pandas,scikit-learn,pyarrow,lightgbm,jupyterlab,matplotlib,mlflow-skinny"
 CHANGED = "scikit-learn"
 PHASES = ("cold", "warm", "one pin", "one pin, empty machine")
-NAME, _LIMIT_S = "training", 3600
+NAME = "training"
+_DOWNLOADED = frozenset({"wheels", "interpreters"})
+"""Folders of what comes from elsewhere: packages, and the base's interpreter, as BuildKit keeps the base."""
 _MANIFEST = """\
 name: {name}
 python: {{version: "3.11", bytecode: {bytecode}, pip: [{pip}]}}
@@ -132,7 +134,7 @@ class Assembled:
 
     def forget(self, *, downloads: bool) -> None:
         for path in (self.clone / ".reconciler").glob("*"):
-            if path.is_dir() and (downloads or path.name != "wheels"):
+            if path.is_dir() and (downloads or path.name not in _DOWNLOADED):
                 shutil.rmtree(path)
 
     def commands(self, version: Version, *, fresh: bool) -> Sequence[tuple[Command, Path]]:
