@@ -49,7 +49,7 @@ class Machine(Repository):
         path.parent.mkdir(exist_ok=True)
         path.write_text(
             f"name: {name}\nplatforms: [{', '.join(platforms)}]\n{BASE}{extra}"
-            f"python:\n  version: '3.11'\n  bytecode: false\n{python}  pip: [{', '.join(pip)}]\n"
+            f"python:\n  version: '3.11'\n{python}  pip: [{', '.join(pip)}]\n"
         )
         return path
 

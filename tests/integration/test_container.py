@@ -40,6 +40,13 @@ def test_what_was_declared_is_imported(containers: Containers) -> None:
     assert said == "/opt/venv (3, 11, 2)"
 
 
+def test_modules_are_compiled_ahead(containers: Containers) -> None:
+    program = (
+        "import os, numpy, pandas, sklearn; print([os.path.exists(m.__cached__) for m in (numpy, pandas, sklearn)])"
+    )
+    assert containers.python(program, options=[ANYBODY]) == "[True, True, True]"
+
+
 def test_what_was_declared_computes(containers: Containers) -> None:
     program = (
         "import numpy, pandas, sqlite3, sklearn.linear_model as m;"
