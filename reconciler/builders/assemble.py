@@ -12,10 +12,11 @@ from reconciler.assembly.account import Account, account_of
 from reconciler.assembly.config import configure
 from reconciler.assembly.files import files_of
 from reconciler.assembly.key import LAYER_CLAIMS
-from reconciler.assembly.layers import LayerPlan, Role, direct_url_of, plan_layers
+from reconciler.assembly.layers import LayerPlan, Role, direct_url_of, inherits, plan_layers
 from reconciler.assembly.place import PREFIX, relocate
 from reconciler.assembly.skeleton import skeleton_of
 from reconciler.assembly.venv import environment_of, minor_of
+from reconciler.builders.below import compare_below, suspected_below
 from reconciler.builders.bytecode import BytecodeMaker
 from reconciler.builders.collisions import Groups, compare, suspected
 from reconciler.builders.sources import Prepared, WheelLostError, prepare_nothing
@@ -91,6 +92,8 @@ class AssembleBuilder:
         account, plans = _plan(task, base)
         made = self._provide(prepared, account, plans)
         self._compare(prepared, suspected(plans, made))
+        if task.below is not None and inherits(task.desired):
+            self._compare_below(prepared, base, suspected_below(plans, made, manifest.layers))
         layers = [made[plan.key] for plan in plans]
         written = configure(
             config, task.desired.manifest, task.platform, account, [layer.diff_id for layer in layers]
@@ -126,6 +129,14 @@ class AssembleBuilder:
         self.fetch(prepared.bring(sorted(packages), self.wheels))
         with ExitStack() as opened:
             compare(pairs, lambda plan: self._groups(prepared.task, plan, opened))
+
+    def _compare_below(self, prepared: Prepared, base: BaseImage, plans: Sequence[LayerPlan]) -> None:
+        """Look into layers that may have another content for what the environment below has."""
+        assert prepared.task.lock.base is not None  # noqa: S101  # checked when it was opened
+        for plan in plans:
+            self.fetch(prepared.bring(sorted(plan.packages), self.wheels))
+            with ExitStack() as opened:
+                compare_below(self._groups(prepared.task, plan, opened), base, prepared.task.lock.base.links)
 
     def _fetch_ahead(self, task: Task) -> None:
         """Bring the wheels of layers that lack whichever wheels are built: a package that is built changes its own."""

@@ -8,6 +8,7 @@ from itertools import combinations
 from reconciler.assembly.key import LAYER_CLAIMS
 from reconciler.assembly.layers import LayerPlan, Role
 from reconciler.errors import CorruptError
+from reconciler.oci.descriptor import Descriptor
 from reconciler.oci.member import Member
 from reconciler.ports import Layer
 from reconciler.values.digest import Digest
@@ -20,7 +21,7 @@ Groups = Sequence[tuple[str, Iterable[Member]]]
 
 def suspected(plans: Sequence[LayerPlan], made: Mapping[Digest, Layer]) -> tuple[tuple[LayerPlan, LayerPlan], ...]:
     """Give the pairs of layers of packages whose claims meet."""
-    claims = {plan.key: _claims(made[plan.key]) for plan in plans if plan.role is Role.PACKAGES}
+    claims = {plan.key: claims_in(made[plan.key].stream.descriptor) for plan in plans if plan.role is Role.PACKAGES}
     packages = [plan for plan in plans if plan.key in claims]
     return tuple((one, other) for one, other in combinations(packages, 2) if claims[one.key].meet(claims[other.key]))
 
@@ -31,8 +32,8 @@ def compare(pairs: Sequence[tuple[LayerPlan, LayerPlan]], look: Callable[[LayerP
         merge([*look(one), *look(other)])
 
 
-def _claims(layer: Layer) -> Claims:
-    descriptor = layer.stream.descriptor
+def claims_in(descriptor: Descriptor) -> Claims:
+    """Read what a layer claims; what can't be read is a CorruptError."""
     try:
         return parse_claims(descriptor.annotations.get(LAYER_CLAIMS, ""))
     except ValueError as error:

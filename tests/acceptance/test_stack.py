@@ -16,6 +16,7 @@ from tests.registry_messages import Kind
 from tests.registry_server import RegistryServer, serving_registry
 from tests.remote import opened
 from tests.stack_case import BOTH, MODULES, Stacked
+from tests.wheelhouse import write_wheel
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +206,17 @@ def test_what_is_held_at_another_version_below_can_not_be_had(stack: Stacked) ->
     answer = stack("apply", expect=4)
     assert "environments/top.yaml:3:33: no versions of alpha go together" in answer.out
     assert "hint: mid brings alpha 1.0: ask for what goes with it, or change python.base_packages" in answer.out
+
+
+@pytest.mark.parametrize(("text", "code"), [("VERSION = 'other'\n", 4), ("VERSION = '1.0'\n", 0)])
+def test_a_file_that_is_below_with_another_content_is_not_laid_over_it(stack: Stacked, text: str, code: int) -> None:
+    write_wheel(stack.wheels, "headless", "1.0", modules={"alpha.py": text})
+    stack.image("top", "headless", on="mid")
+    answer = stack("apply", expect=code)
+    said = "headless-1.0-py3-none-any.whl and mid, which it builds on, both have /opt/venv/lib/python3.11/site-packages"
+    assert (f"{said}/alpha.py, and not the same" in answer.out) == bool(code)
+    stack.image("top", "headless", on="mid", python=", base_packages: ignore")
+    stack("apply")
 
 
 def test_what_is_kept_from_below_has_to_be_on_the_indexes_of_what_needs_it(applied: Stacked) -> None:
