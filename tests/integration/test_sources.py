@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -39,7 +42,7 @@ from tests.base_case import AMD64
 from tests.conftest import Required
 from tests.servers import serving
 from tests.simple_index import SimpleIndex
-from tests.wheelhouse import write_backend, write_compiled, write_extension
+from tests.wheelhouse import write_backend, write_buildable, write_compiled, write_extension
 
 ARM64 = Platform("linux", "arm64")
 SECRET, OTHER_SECRET = "hunter2-the-secret", "another-secret-of-theirs"
@@ -472,6 +475,45 @@ def test_a_source_that_was_exchanged_or_damaged_is_not_built(machine: Machine, t
     with pytest.raises(BuildError, match="damaged on this disk"):
         machine.wheel(package)
     assert not canary.exists()
+
+
+@pytest.mark.threat("T9")
+@pytest.mark.parametrize("how", ["above", "absolute", "through a link", "hard link"])
+def test_a_source_that_unpacks_beside_its_folder_writes_nothing_there(
+    machine: Machine, tmp_path: Path, how: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "there").write_text("before")
+    path = write_buildable(tmp_path, "gamma", "2")
+    name = {
+        "above": "../" * 12 + str(outside / "canary").lstrip("/"),
+        "absolute": str(outside / "canary"),
+        "through a link": "gamma-2/link/canary",
+        "hard link": "gamma-2/link",
+    }[how]
+    links = {"through a link": (tarfile.SYMTYPE, str(outside)), "hard link": (tarfile.LNKTYPE, str(outside / "there"))}
+    package = package_of(spoilt(path, name, links.get(how)))
+    machine.path.mkdir()
+    machine.store.put(package.sha256, package.size, [path.read_bytes()], name=package.file)
+    with contextlib.suppress(BuildError):
+        machine.wheel(package)
+    assert [(one.name, one.read_text()) for one in outside.iterdir()] == [("there", "before")]
+
+
+def spoilt(path: Path, name: str, link: tuple[bytes, str] | None) -> Path:
+    """Put a link, by its kind and target, before what is in a source distribution, and a file of this name behind."""
+    with tarfile.open(path) as archive:
+        old = [(info, file.read()) for info in archive for file in [archive.extractfile(info)] if file is not None]
+    with tarfile.open(path, "w:gz") as archive:
+        if link is not None:
+            first = tarfile.TarInfo("gamma-2/link")
+            first.type, first.linkname = link
+            archive.addfile(first)
+        for info, data in [*old, (tarfile.TarInfo(name), b"after")]:
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
 
 
 @pytest.mark.threat("T13")
