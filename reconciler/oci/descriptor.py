@@ -80,7 +80,7 @@ class Stream:
     """A blob that is not held in memory: what it is, and how to read it from its beginning, each time anew.
 
     Whoever reads it verifies it against the descriptor, or takes it from where that is done. ``mount_from`` is another
-    repository of the registry that it goes to, where it is already.
+    repository of the registry that it goes to, where it is already; one that is not below our prefix is ``/NAME``.
     """
 
     descriptor: Descriptor

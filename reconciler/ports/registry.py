@@ -56,6 +56,8 @@ class Registry(Protocol):
     def push_blob(self, repository: str, blob: Blob, *, mount_from: str | None = None) -> None:
         """Store a blob; it is durable when this returns. It may be taken from another repository, and is then not read.
 
+        ``mount_from`` is that repository, or ``/NAME`` where it is not below our prefix.
+
         A blob that is not what its descriptor says is a CorruptError, and not stored.
         """
 

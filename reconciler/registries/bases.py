@@ -14,7 +14,7 @@ from reconciler.oci.descriptor import Content
 from reconciler.oci.manifest import parse_image, parse_index
 from reconciler.ports import BaseImage, Images, Registry
 from reconciler.registries.archive import DockerArchive, OciArchive
-from reconciler.registries.checks import is_repository
+from reconciler.registries.checks import HOSTS_OWN, is_repository
 from reconciler.registries.layout import LayoutRegistry
 from reconciler.registries.reference import ARCHIVES, Medium, Reference, parse_reference
 from reconciler.store.archive import open_archive
@@ -80,8 +80,13 @@ class ImageBases:
         return path
 
     def _mount(self, found: Reference) -> str | None:
-        is_beside = found.medium is Medium.REGISTRY and found.place.lower() == self.target.lower().rstrip("/")
-        return found.repository if is_beside and is_repository(found.repository) else None
+        """Say how the registry of the environments calls the repository, where it is there."""
+        host, _, path = found.place.partition("/")
+        if found.medium is not Medium.REGISTRY or host.lower() != self.target.partition("/")[0].lower():
+            return None
+        if found.place.lower() == self.target.lower().rstrip("/") and is_repository(found.repository):
+            return found.repository
+        return f"{HOSTS_OWN}{path}/{found.repository}" if path else f"{HOSTS_OWN}{found.repository}"
 
 
 def _opened(  # noqa: PLR0913, PLR0917  # one argument a part of it

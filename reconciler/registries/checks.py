@@ -13,6 +13,11 @@ from reconciler.values.names import refusal
 
 OWN = frozenset({"reconciler-state", "reconciler-wheels"})
 """The repositories that are no environments."""
+HOSTS_OWN = "/"
+"""What stands before the name of a repository that is not below our prefix."""
+# distribution-spec 1.1, "Pulling manifests"; a name with the host is at most 255 characters long.
+_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_MAX_NAME = 255
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 
 
@@ -25,6 +30,14 @@ def check_repository(name: str) -> None:
     """Refuse what is no repository's name, before it becomes part of a path; a RegistryError."""
     if name not in OWN and (reason := refusal(name)) is not None:
         raise RegistryError(f"no repository: {reason}")
+
+
+def check_source(name: str) -> None:
+    """Refuse what blobs can't be mounted from: a repository beside ours, or ``/NAME``, whose name is the host's own."""
+    if not name.startswith(HOSTS_OWN):
+        check_repository(name)
+    elif _NAME.fullmatch(name.removeprefix(HOSTS_OWN)) is None or len(name) > _MAX_NAME:
+        raise RegistryError(f"no repository: {name[:140]!a}")
 
 
 def is_tag(text: str) -> bool:

@@ -21,7 +21,15 @@ from reconciler.oci import media
 from reconciler.oci.descriptor import Blob, Content, Descriptor
 from reconciler.oci.manifest import references
 from reconciler.ports import Feature
-from reconciler.registries.checks import check_repository, check_tag, is_repository, is_tag, manifest_of
+from reconciler.registries.checks import (
+    HOSTS_OWN,
+    check_repository,
+    check_source,
+    check_tag,
+    is_repository,
+    is_tag,
+    manifest_of,
+)
 from reconciler.registries.features import NOWHERE, can_delete, can_list_repositories, can_list_tags, can_push
 from reconciler.registries.paging import pages
 from reconciler.registries.transfer import DAMAGED, Download, Upload
@@ -169,11 +177,11 @@ class HttpRegistry:
         """Store a blob: mounted from another repository where the registry does, else uploaded in one piece."""
         check_repository(repository)
         if mount_from is not None:
-            check_repository(mount_from)
+            check_source(mount_from)
         self._pushed.add(repository)
         descriptor = blob.describe()
-        source = self.name_of(mount_from) if mount_from is not None else None
-        scopes = self._push(repository) | (self._pull(mount_from) if mount_from is not None else frozenset())
+        source = self._source_of(mount_from) if mount_from is not None else None
+        scopes = self._push(repository) | self._pull_source(mount_from)
         if not self._is_stored(repository, descriptor):
             upload = Upload(self._session, self._shown(repository, descriptor.digest), self.name_of(repository), scopes)
             upload.send(blob, mount_from=source)
@@ -303,6 +311,16 @@ class HttpRegistry:
     def name_of(self, repository: str) -> str:
         """Give a repository's whole name in the registry."""
         return f"{self._prefix}/{repository}" if self._prefix else repository
+
+    def _source_of(self, mount_from: str) -> str:
+        return mount_from.removeprefix(HOSTS_OWN) if mount_from.startswith(HOSTS_OWN) else self.name_of(mount_from)
+
+    def _pull_source(self, mount_from: str | None) -> frozenset[str]:
+        if mount_from is None:
+            return frozenset()
+        if mount_from.startswith(HOSTS_OWN):
+            return frozenset({f"repository:{self._source_of(mount_from)}:pull"})
+        return self._pull(mount_from)
 
     def _path(self, repository: str, rest: str) -> str:
         return f"v2/{self.name_of(repository)}/{rest}"

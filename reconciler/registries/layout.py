@@ -23,6 +23,7 @@ from reconciler.ports import Feature
 from reconciler.registries.checks import (
     OWN,
     check_repository,
+    check_source,
     check_tag,
     is_repository,
     manifest_of,
@@ -103,7 +104,7 @@ class LayoutRegistry:
         Repositories share their blobs, so ``mount_from`` saves nothing.
         """
         if mount_from is not None:
-            check_repository(mount_from)
+            check_source(mount_from)
         self._ensure(repository)
         self._put(repository, blob)
 

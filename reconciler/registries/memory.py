@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from reconciler.errors import CorruptError, NotFoundError
 from reconciler.oci.descriptor import Blob, Content, Descriptor
 from reconciler.ports import Feature
-from reconciler.registries.checks import check_repository, check_tag, manifest_of, refuse_dangling
+from reconciler.registries.checks import check_repository, check_source, check_tag, manifest_of, refuse_dangling
 from reconciler.values.digest import Digest
 
 
@@ -72,7 +72,7 @@ class MemoryRegistry:
         """Store a blob, verified."""
         check_repository(repository)
         if mount_from is not None:
-            check_repository(mount_from)
+            check_source(mount_from)
         data = b"".join(blob.chunks())
         _verify(repository, blob.digest, data)
         with self._guard:

@@ -190,6 +190,25 @@ def test_a_blob_may_be_taken_from_another_repository(registry: Registry) -> None
     assert b"".join(registry.fetch_blob("new", blob.describe())) == b"12345"
 
 
+@pytest.mark.parametrize("kind", ["http", "http, no mounting", "http, bearer"])
+def test_a_blob_may_be_taken_from_a_repository_beyond_the_prefix(kind: str, tmp_path: Path) -> None:
+    blob = Content(media_type=media.LOCK, data=b"12345")
+    read: list[str] = []
+
+    def chunks() -> Iterator[bytes]:
+        read.append("read")
+        return iter([blob.data])
+
+    with serving_registry(IN_PROCESS[kind]) as server:
+        account = logged_in(tmp_path, server.address, "user", "secret") if "bearer" in kind else None
+        opened(server.address, "elsewhere/bases", config=account).push_blob("small", blob)
+        registry = opened(server.address, "team", config=account)
+        stream = Stream(descriptor=blob.describe(), read=chunks)
+        registry.push_blob("new", stream, mount_from="/elsewhere/bases/small")
+        assert b"".join(registry.fetch_blob("new", blob.describe())) == blob.data
+    assert read == (["read"] if kind == "http, no mounting" else [])
+
+
 def test_a_blob_is_read_when_it_is_pushed_and_what_differs_is_not_stored(registry: Registry) -> None:
     good = Content(media_type=media.LOCK, data=b"x" * 100_000)
     registry.push_blob(
@@ -291,7 +310,7 @@ def test_a_name_outside_the_grammar_touches_nothing(registry: Registry, name: st
         lambda: list(registry.fetch_blob(name, blob.describe())),
         lambda: registry.has_blob(name, blob.describe()),
         lambda: registry.push_blob(name, blob),
-        lambda: registry.push_blob("a", blob, mount_from=name),
+        lambda: registry.push_blob("a", blob, mount_from=f"/{name}" if name.startswith("/") else name),
         lambda: registry.push(name, image("a").manifest, tags=["v1"]),
         lambda: registry.tags(name),
         lambda: registry.writing(name).__enter__(),
