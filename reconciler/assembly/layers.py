@@ -11,6 +11,7 @@ from reconciler.assembly.account import Account
 from reconciler.assembly.key import layer_key
 from reconciler.assembly.packing import Group, pack
 from reconciler.assembly.place import PREFIX, place_of
+from reconciler.assembly.replaced import replaced_names
 from reconciler.assembly.venv import minor_of
 from reconciler.errors import BuildError
 from reconciler.lock.model import Base, Package, PlatformLock
@@ -28,6 +29,7 @@ ARCHIVE = "#sha256="
 class Role(Enum):
     """What a layer holds."""
 
+    REPLACED = "replaced"
     ENVIRONMENT = "environment"
     PACKAGES = "packages"
     BYTECODE = "bytecode"
@@ -45,7 +47,7 @@ class LayerPlan:
 
 
 def plan_layers(desired: Desired, lock: PlatformLock, account: Account, base_layers: int) -> tuple[LayerPlan, ...]:
-    """List the layers from the lowest: the environment itself, packages, their bytecode, files.
+    """List the layers from the lowest: what is deleted, the environment itself, packages, their bytecode, files.
 
     ``base_layers`` is how many the base has. Where they don't leave room enough it is a BuildError.
     """
@@ -53,7 +55,8 @@ def plan_layers(desired: Desired, lock: PlatformLock, account: Account, base_lay
     python = desired.manifest.python
     files = desired.components["files"]
     assert isinstance(files, dict)  # noqa: S101  # the form is fixed in manifest.identity
-    room = MAX_LAYERS - base_layers - 1 - bool(files)
+    replaced = replaced_names(lock) if python.base_packages == "replace" else ()
+    room = MAX_LAYERS - base_layers - 1 - bool(files) - bool(replaced)
     groups = pack(lock.packages, limit_layers=room // (2 if python.bytecode else 1)) if room > 1 else ()
     if lock.packages and not groups:
         raise BuildError(
@@ -61,7 +64,8 @@ def plan_layers(desired: Desired, lock: PlatformLock, account: Account, base_lay
             where=desired.manifest.locate("docker.base_environment" if is_stacked(desired) else "docker.base_image"),
             hint="join environments" if is_stacked(desired) else "squash the base image",
         )
-    plans = [_environment(desired, lock, account)] if _makes_environment(desired, account) else []
+    plans = [_replaced(replaced, lock)] if replaced else []
+    plans += [_environment(desired, lock, account)] if _makes_environment(desired, account) else []
     plans += [_packages(group, lock) for group in groups]
     plans += [_bytecode(group, lock) for group in groups if python.bytecode]
     plans += [_files(files, base, account)] if files else []
@@ -71,6 +75,13 @@ def plan_layers(desired: Desired, lock: PlatformLock, account: Account, base_lay
 def _base_of(lock: PlatformLock) -> Base:
     assert lock.base is not None  # noqa: S101  # what has none is made on the compute target
     return lock.base
+
+
+def _replaced(names: Sequence[str], lock: PlatformLock) -> LayerPlan:
+    base = _base_of(lock)
+    python = minor_of(lock.interpreter.version)
+    inputs: dict[str, Json] = {"base": base.digest, "interpreter": base.python, "python": python, "names": [*names]}
+    return LayerPlan(name="replaced", role=Role.REPLACED, key=layer_key("replaced", inputs))
 
 
 def _environment(desired: Desired, lock: PlatformLock, account: Account) -> LayerPlan:

@@ -10,10 +10,12 @@ from typing import Protocol
 
 from reconciler.assembly.account import Account, account_of
 from reconciler.assembly.config import configure
+from reconciler.assembly.distributions import wanted
 from reconciler.assembly.files import files_of
 from reconciler.assembly.key import LAYER_CLAIMS
 from reconciler.assembly.layers import LayerPlan, Role, direct_url_of, inherits, plan_layers
 from reconciler.assembly.place import PREFIX, relocate
+from reconciler.assembly.replaced import replaced_names, whiteouts_of
 from reconciler.assembly.skeleton import skeleton_of
 from reconciler.assembly.venv import environment_of, minor_of
 from reconciler.builders.below import compare_below, suspected_below
@@ -21,6 +23,7 @@ from reconciler.builders.bytecode import BytecodeMaker
 from reconciler.builders.collisions import Groups, compare, suspected
 from reconciler.builders.sources import Prepared, WheelLostError, prepare_nothing
 from reconciler.builders.unassembled import refuse
+from reconciler.clients.roots import read_root
 from reconciler.errors import BuildError
 from reconciler.lock.model import Package
 from reconciler.lock.requirements import is_built
@@ -165,6 +168,8 @@ class AssembleBuilder:
         return self.layers.make(plan.key, chunks, annotations=claimed).layer
 
     def _members(self, task: Task, account: Account, plan: LayerPlan, opened: ExitStack) -> Iterator[Member]:
+        if plan.role is Role.REPLACED:
+            return _replaced(task, _open(self.bases, task))
         if plan.role is Role.ENVIRONMENT:
             return skeleton_of(task.desired, task.lock, account)
         if plan.role is Role.PACKAGES:
@@ -197,6 +202,12 @@ def _open(bases: Bases, task: Task) -> BaseImage:
         raise BuildError("the lock names no base image", hint="run `reconciler lock` again")
     credential = task.desired.manifest.docker.base_credential
     return bases.open(base.image, task.platform, digest=task.below or Digest.parse(base.digest), credential=credential)
+
+
+def _replaced(task: Task, base: BaseImage) -> Iterator[Member]:
+    assert task.lock.base is not None  # noqa: S101  # checked when it was opened
+    root = read_root(base, wanted)
+    return whiteouts_of(root, task.lock.base, task.lock.interpreter.version, replaced_names(task.lock))
 
 
 def _plan(task: Task, base: BaseImage) -> tuple[Account, Sequence[LayerPlan]]:

@@ -75,8 +75,6 @@ def _python(python: Python) -> Iterator[tuple[str, str]]:
     if python.user_managed_dependencies:
         message = "is for the compute target; in an image nothing is observed, remove the field"
         yield "python.user_managed_dependencies", f"python.user_managed_dependencies {message}"
-    if python.base_packages == "replace":
-        yield "python.base_packages", f"python.base_packages: replace {_LATER}; `ignore` sees nothing of the base's"
 
 
 def _system(manifest: Manifest) -> Iterator[tuple[str, str]]:

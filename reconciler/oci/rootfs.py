@@ -25,6 +25,8 @@ class Node:
 
     kind: Kind
     mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
     size: int = 0
     target: str = ""
     data: bytes = b""
@@ -67,7 +69,7 @@ class Rootfs:
     def _add(self, folder: Node, name: str, member: Member, body: Iterator[bytes], own: set[int]) -> None:
         there = folder.children.get(name)
         if member.kind is Kind.FOLDER and there is not None and there.kind is Kind.FOLDER:
-            there.mode = member.mode
+            there.mode, there.uid, there.gid = member.mode, member.uid, member.gid
             own.add(id(there))
             return
         node = self._named(member.target) if member.kind is Kind.HARD else self._node(member, body)
@@ -80,7 +82,13 @@ class Rootfs:
         while len(data) < most and (piece := next(body, b"")):
             data += piece
         return Node(
-            kind=member.kind, mode=member.mode, size=member.size, target=member.target, data=bytes(data[: max(0, most)])
+            kind=member.kind,
+            mode=member.mode,
+            uid=member.uid,
+            gid=member.gid,
+            size=member.size,
+            target=member.target,
+            data=bytes(data[: max(0, most)]),
         )
 
     def _named(self, path: str) -> Node:

@@ -63,6 +63,7 @@ class ImageTargets:
             ),
             installed=_installed(found, desired),
             required=REQUIRED,
+            replaceable=found.packages if python.base_packages == "replace" else {},
         )
 
 

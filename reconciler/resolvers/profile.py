@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import cast
 
-from reconciler.errors import CorruptError, ResolveError
+from reconciler.assembly.distributions import distributions
+from reconciler.clients.roots import read_root
+from reconciler.errors import ResolveError
 from reconciler.oci.configuration import BaseConfig, parse_config
-from reconciler.oci.manifest import parse_image
 from reconciler.oci.rootfs import Node, Rootfs
-from reconciler.oci.untar import decompress, read_tar
 from reconciler.ports import BaseImage, Cache
 from reconciler.values.canonical import Json, digest_of
-from reconciler.values.pep import normalise
 from reconciler.values.platform import Platform
 
 FORMAT = 1
@@ -28,9 +27,6 @@ _TEXT = re.compile(r"etc/(?:passwd|group)|(?:.*/)?patchlevel\.h")
 _RELEASE = re.compile(rb"\0(3\.[0-9]{1,2}\.[0-9]{1,2}(?:(?:a|b|rc)[0-9]+)?)\+?\0")
 _PATCHLEVEL = re.compile(rb'#define\s+PY_VERSION\s+"(3\.[0-9.]+[a-z0-9]*)')
 _GLIBC = re.compile(rb"GNU C Library [^\n\0]*?version ([0-9]+)\.([0-9]+)")
-_DISTRIBUTION = re.compile(
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._]*)-(?P<version>[0-9][^-]*)(?:-py3[^-]*)?\.(?:dist|egg)-info"
-)
 _MACHINES = {"amd64": 62, "arm64": 183}  # e_machine (ELF, gABI)
 _ELF = b"\x7fELF"
 
@@ -65,7 +61,7 @@ def profile(
     if isinstance(kept, dict):
         return _restored(kept)
     config = parse_config(base.config)
-    root = _root_of(base)
+    root = read_root(base, _wanted)
     found = _Look(base=base.reference, root=root, config=config, platform=platform).profile(interpreter_path, version)
     cache.put_many({f"profile:{key}": cast("Json", {**asdict(found), "glibc": list(found.glibc)})})
     return found
@@ -74,21 +70,6 @@ def profile(
 def _restored(kept: Mapping[str, Json]) -> Profile:
     values = {**kept, "glibc": tuple(cast("list[int]", kept["glibc"]))}
     return Profile(**values)  # type: ignore[arg-type]  # as it was written
-
-
-def _root_of(base: BaseImage) -> Rootfs:
-    root = Rootfs(_wanted)
-    for layer in parse_image(base.manifest).layers:
-        try:
-            root.apply(read_tar(decompress(layer.media_type, base.registry.fetch_blob(base.repository, layer))))
-        except CorruptError as error:
-            raise CorruptError(
-                f"base image {base.reference}: {error.message}",
-                where=error.where,
-                hint=error.hint or "take another base image, or push it again",
-                detail=error.detail,
-            ) from error
-    return root
 
 
 def _wanted(path: str, size: int) -> int:
@@ -197,15 +178,9 @@ class _Look:
         raise ResolveError(f"the base image {self.base} does not tell which C library it has")
 
     def _packages(self, python: str, minor: str) -> dict[str, str]:
-        prefix = python.rpartition("/")[0].rpartition("/")[0]
-        folders = [f"lib/python{minor}/site-packages", f"lib/python{minor}/dist-packages", "lib/python3/dist-packages"]
-        folders += [f"local/lib/python{minor}/dist-packages"]
         found: dict[str, str] = {}
-        for folder in folders:
-            for name in self.root.children(f"{prefix}/{folder}"):
-                match = _DISTRIBUTION.fullmatch(name)
-                if match is not None:
-                    found.setdefault(normalise(match["name"]), match["version"])
+        for one in distributions(self.root, python, minor):
+            found.setdefault(one.name, one.version)
         return dict(sorted(found.items()))
 
     def _text(self, path: str) -> str:

@@ -25,7 +25,8 @@ class Target:
     """A platform, the interpreter and the C library that wheels are chosen for.
 
     In an image ``base`` is what they are installed on, ``installed`` the packages that it brings and that stay (name to
-    version), ``required`` what an environment has besides what its manifest asks for.
+    version), ``required`` what an environment has besides what its manifest asks for, ``replaceable`` the packages that
+    it brings and that go where others of their name come.
     """
 
     platform: Platform
@@ -34,6 +35,7 @@ class Target:
     base: Base | None = None
     installed: Mapping[str, str] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    replaceable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def uv_platform(self) -> str:

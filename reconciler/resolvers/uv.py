@@ -95,7 +95,7 @@ class Solver:
             interpreter=target.interpreter,
             libc=target.libc,
             packages=packages,
-            observed=target.installed,
+            observed={**target.replaceable, **target.installed},
             base=target.base,
         )
 
