@@ -16,7 +16,7 @@ from reconciler.oci.member import Kind, Member, folder_of, whiteout_of
 from reconciler.oci.rootfs import Node, Rootfs
 
 _SHORTEST = 2
-_STANDARD = frozenset("bin etc games include lib lib64 libexec man sbin share src".split())
+_STANDARD = frozenset(["bin", "etc", "games", "include", "lib", "lib64", "libexec", "man", "sbin", "share", "src"])
 """Folders that a system has, empty or not; so are those of a path with fewer than two others above."""
 _DEEPEST = 100
 

@@ -91,7 +91,9 @@ def _held(detail: str, target: Target) -> str:
     base = target.base.image.removeprefix(ENVIRONMENT)
     if lacking:
         return f"{base} brings {there}, which is not on the indexes here: name one that has it in python.indexes"
-    return f"{base} brings {there}: ask for what goes with it, or change python.base_packages"
+    is_stacked = target.base.image.startswith(ENVIRONMENT)
+    instead = "ignore" if is_stacked else "replace (ours instead) or ignore (none of the base's)"
+    return f"{base} brings {there}: ask for what goes with it, or write python.base_packages: {instead}"
 
 
 def _hint(detail: str, question: Question, unbuilt: tuple[str, ...]) -> str:
