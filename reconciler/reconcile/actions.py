@@ -165,13 +165,14 @@ def _task(work: Work, lock: Lock, platform: Platform, key: Digest, ground: Groun
 
 
 def _foundations(lock: Lock, ground: Ground | None) -> Mapping[Platform, Foundation]:
+    """Give all that is below, on another environment also for platforms that are not those of this one."""
     return {
         platform: Foundation(
             manifest=ground.artifacts[platform] if ground else Digest.parse(part.base.digest),
             python=part.base.python,
             version=part.interpreter.version,
         )
-        for platform, part in lock.platforms.items()
+        for platform, part in (ground.lock if ground else lock).platforms.items()
         if part.base is not None and (ground is None or platform in ground.artifacts)
     }
 

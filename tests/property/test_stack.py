@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from reconciler.lock.model import Lock
 from reconciler.manifest.desired import Desired
+from reconciler.oci.descriptor import Image
 from reconciler.plan.change import Action, Plan
 from reconciler.plan.observed import Present
-from reconciler.ports import Registry
+from reconciler.ports import Registry, Task
 from reconciler.reconcile.bodies import read_lock
 from reconciler.reconcile.observe import Depth, observe
 from reconciler.reconcile.outcome import Status
 from reconciler.registries.memory import MemoryRegistry
-from tests.world import ARM, LINUX, Killed, Mortal, World, wanted
+from tests.world import ARM, LINUX, Factory, Killed, Mortal, World, wanted
 
 BELOW: Mapping[str, str | None] = {"low": None, "mid": "low", "side": "low", "top": "mid"}
 """Each environment of these tests, and the one that it builds on."""
@@ -187,6 +188,30 @@ def test_death_at_every_write_converges(count_cases: Counter, after: bool) -> No
         for name in BELOW:
             assert world.registry.resolve(name, "current") == reference.registry.resolve(name, "current")
         count_cases("F1", 1)
+
+
+class Recording(Factory):
+    """A builder that keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tasks: list[Task] = []
+
+    def build(self, task: Task) -> Image:
+        self.tasks.append(task)
+        return super().build(task)
+
+
+def test_a_builder_is_told_all_that_is_below_on_every_platform() -> None:
+    factory = Recording()
+    world = World(MemoryRegistry(), factory=factory)
+    world.apply(stack(PLAIN))
+    (task,) = [task for task in factory.tasks if task.desired.name == "top"]
+    lower = present(world.registry, "mid").record
+    assert task.below == lower.artifacts[LINUX].digest
+    assert {platform: found.manifest for platform, found in task.foundations.items()} == {
+        platform: lower.artifacts[platform].digest for platform in (LINUX, ARM)
+    }
 
 
 def test_a_newer_recipe_below_is_followed_in_the_same_apply() -> None:
