@@ -52,7 +52,7 @@ def write_base(
     """Write an image of these layers into an OCI layout, and give its manifest's digest."""
     registry = LayoutRegistry(folder.parent, store=ContentStore(folder.parent / ".store"))
     plain = [b"".join(write_tar(with_folders(layer))) for layer in layers or [root(platform.architecture)]]
-    blobs = [Content(media_type=media.LAYER_TAR_GZIP, data=gzip.compress(data, mtime=0)) for data in plain]
+    blobs = [Content(media_type=media.LAYER_TAR_GZIP, data=gzip.compress(data, 1, mtime=0)) for data in plain]
     written = ImageConfig(platform=platform, diff_ids=tuple(map(Digest.of, plain)), **config).to_content()  # type: ignore[arg-type]
     for blob in (*blobs, written):
         registry.push_blob(folder.name, blob)

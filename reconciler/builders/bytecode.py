@@ -15,7 +15,7 @@ from typing import IO
 from reconciler.assembly.place import PREFIX
 from reconciler.assembly.venv import minor_of, site_packages
 from reconciler.builders.interpreter import layers_below, unpack
-from reconciler.clients.compiler import Compiler, compiling
+from reconciler.clients.compiler import LIMIT_S, Compiler, compiling
 from reconciler.clients.interpreter import this_platform
 from reconciler.errors import BuildError, ResolveError
 from reconciler.oci.member import Member
@@ -33,12 +33,16 @@ _ENDING = ".py"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BytecodeMaker:
-    """Compiles modules. ``here`` is the platform that this machine runs; ``spool`` a folder for what is made."""
+    """Compiles modules. ``here`` is the platform that this machine runs; ``spool`` a folder for what is made.
+
+    ``limit_s`` is what one module may take.
+    """
 
     bases: Bases
     interpreters: InterpreterStore
     spool: Path
     here: Platform = field(default_factory=this_platform)
+    limit_s: float = LIMIT_S
     _found: dict[Digest, Path] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -56,7 +60,7 @@ class BytecodeMaker:
         with disk_errors(self.spool, "write to"):
             file = tempfile.TemporaryFile(dir=self.spool)  # noqa: SIM115  # it is closed with the wheels
             opened.enter_context(file)
-        with compiling(unpacked, minor_of(task.lock.interpreter.version)) as compiler:
+        with compiling(unpacked, minor_of(task.lock.interpreter.version), limit_s=self.limit_s) as compiler:
             _check(compiler, task, self.here)
             return iter([*self._compiled(compiler, sorted(modules, key=lambda member: member.path), file)])
 

@@ -121,7 +121,7 @@ class _Layout:
         if not loader:
             raise self._lacking(f"a loader that /{self.places.python} names")
         self._copy(self._found(loader, "loader"), LOADER)
-        self._write_needed()
+        self._write_needed(loader.rpartition("/")[2])
 
     def _write_library(self) -> None:
         start = next((place for place in self.places.libraries if self.root.lookup(f"{place}/os.py")), None)
@@ -137,9 +137,9 @@ class _Layout:
             elif node is not None and node.data and name.endswith((".py", ".so")):
                 self._copy(node, f"{place}/{name}")
 
-    def _write_needed(self) -> None:
-        """Write the libraries that the interpreter needs, and those that they need."""
-        waiting, written = [self.places.python], {""}
+    def _write_needed(self, loader: str) -> None:
+        """Write the libraries that the interpreter needs, and those that they need; the loader is loaded already."""
+        waiting, written = [self.places.python], {loader}
         while waiting:
             path = waiting.pop()
             needs = parse_needs(self._data(self._found(path, "library")), f"/{path} of {self.image}")

@@ -20,7 +20,7 @@ from reconciler.errors import BuildError
 
 LIMIT_S = 300.0
 """Seconds that one source may take; the slowest of those seen takes three."""
-MAX_SOURCE, MAX_CODE = 64 << 20, 256 << 20
+MAX_SOURCE, MAX_CODE = 16 << 20, 64 << 20
 _CHUNK, _MAX_SAID, _MAX_TEXT = 1 << 16, 4096, 200
 _GRACE_S = 3.0
 _HINT = "`python: {bytecode: false}` leaves it to the first import"
