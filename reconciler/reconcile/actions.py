@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reconciler.errors import CorruptError, GuardError, NotFoundError, ReconcilerError
 from reconciler.lock.model import Lock
@@ -13,10 +13,10 @@ from reconciler.oci.descriptor import Content, Image
 from reconciler.plan.change import Action, Policy, Step
 from reconciler.plan.metadata import metadata_of
 from reconciler.plan.observed import Present
-from reconciler.ports import Builder, Foundation, Progress, Stage, Task
+from reconciler.ports import Builder, Foundation, Layers, NoLayers, Progress, Stage, Task
 from reconciler.reconcile.ground import Ground, build_keys, ground_of
 from reconciler.reconcile.images import copy_image, find_artifact, push_image
-from reconciler.reconcile.layers import RecordLayers
+from reconciler.reconcile.layers import InTurn, RecordLayers
 from reconciler.reconcile.means import Means
 from reconciler.reconcile.observe import Depth, observe
 from reconciler.reconcile.publish import (
@@ -43,7 +43,8 @@ from reconciler.values.platform import Platform
 class Work:
     """One step with what it needs. ``before`` is what ``current`` named when the step was derived.
 
-    ``check`` is asked right before ``current`` moves: whether somebody newer has begun meanwhile.
+    ``layers`` are those of every record that this run read. ``check`` is asked right before ``current`` moves: whether
+    somebody newer has begun meanwhile.
     """
 
     step: Step
@@ -51,6 +52,7 @@ class Work:
     means: Means
     policy: Policy
     revision: Revision
+    layers: Layers = field(default_factory=NoLayers)
     check: Callable[[], None] = nothing_else
 
     @property
@@ -186,7 +188,7 @@ def _build(work: Work, builder: Builder, task: Task, notes: list[str]) -> Conten
         first = find_artifact(registry, name, key, executor=work.means.transfers)
         if first is not None:
             return first
-    return push_image(registry, name, image, build_tag(key), executor=work.means.transfers)
+    return push_image(registry, name, image, build_tag(key), executor=work.means.transfers, pushed=work.means.pushed)
 
 
 def _check(work: Work, builder: Builder, task: Task, image: Image, notes: list[str]) -> None:
@@ -200,11 +202,11 @@ def _check(work: Work, builder: Builder, task: Task, image: Image, notes: list[s
         notes.append(note)
 
 
-def _layers(work: Work) -> RecordLayers:
-    """Give the layers of the record that this step starts from, where it is our own."""
+def _layers(work: Work) -> InTurn:
+    """Give the layers of the record that this step starts from, where it is our own, then those of the whole run."""
     own = [work.present.record] if work.present else []
     records = [record for record in own if record.facts.manager == work.policy.manager]
-    return RecordLayers(registry=work.means.registry, records=records)
+    return InTurn(sources=(RecordLayers(registry=work.means.registry, records=records), work.layers))
 
 
 def _register(work: Work, draft: Draft) -> Published:

@@ -25,10 +25,11 @@ from reconciler.plan.observed import Denied, Observation, Observed, Present, Unk
 from reconciler.plan.order import order
 from reconciler.plan.planner import plan as derive
 from reconciler.plan.state import State
-from reconciler.ports import History, Progress, Registry, Stage
+from reconciler.ports import History, Layers, Progress, Registry, Stage
 from reconciler.reconcile import ledger
 from reconciler.reconcile.actions import Made, Work, act
 from reconciler.reconcile.chain import followers, held_up, observe_below
+from reconciler.reconcile.layers import layers_of_run
 from reconciler.reconcile.lineage import Lineage
 from reconciler.reconcile.means import Means
 from reconciler.reconcile.observe import Depth, observe, past, with_bodies
@@ -60,6 +61,7 @@ class _Run:
     marks: bool
     watch: Watch | None
     state: State
+    layers: Layers
 
     @property
     def commit(self) -> str | None:
@@ -117,6 +119,7 @@ def _open(  # noqa: PLR0913  # as above
         marks=watch is None or (whole and not plan.revision.dirty),
         watch=watch,
         state=watch.read() if watch is not None else State(manager=policy.manager),
+        layers=layers_of_run(means.registry, plan, policy.manager),
     )
 
 
@@ -254,7 +257,7 @@ def _named(registry: Registry, name: str) -> Digest | None:
 
 
 def _work(run: _Run, step: Step, before: Digest | None) -> Work:
-    work = Work(step=step, before=before, means=run.means, policy=run.policy, revision=run.revision)
+    work = Work(step=step, before=before, means=run.means, policy=run.policy, revision=run.revision, layers=run.layers)
     return replace(work, check=run.watch.check) if run.watch is not None else work
 
 

@@ -38,13 +38,40 @@ def find_artifact(
     return manifest
 
 
-def push_image(
-    registry: Registry, name: str, image: Image, tag: str | None = None, *, executor: Executor | None = None
+class Pushed:
+    """Where this run has put which blob, so that another environment takes it from there."""
+
+    def __init__(self) -> None:
+        self._places: dict[Digest, str] = {}
+
+    def note(self, digest: Digest, name: str) -> None:
+        """Remember that a blob is in a repository now."""
+        self._places.setdefault(digest, name)
+
+    def find(self, digest: Digest) -> str | None:
+        """Give a repository that has it; none where this run put it nowhere."""
+        return self._places.get(digest)
+
+
+def push_image(  # noqa: PLR0913  # where, what, how
+    registry: Registry,
+    name: str,
+    image: Image,
+    tag: str | None = None,
+    *,
+    executor: Executor | None = None,
+    pushed: Pushed | None = None,
 ) -> Content:
-    """Write an image: its blobs, side by side where there is an executor, then its manifest, by digest and a tag."""
+    """Write an image: its blobs, side by side where there is an executor, then its manifest, by digest and a tag.
+
+    What stands in ``pushed`` is mounted from there.
+    """
+    places = pushed or Pushed()
 
     def push(blob: Blob) -> None:
-        registry.push_blob(name, blob, mount_from=blob.mount_from if isinstance(blob, Stream) else None)
+        known = (blob.mount_from if isinstance(blob, Stream) else None) or places.find(blob.digest)
+        registry.push_blob(name, blob, mount_from=known if known != name else None)
+        places.note(blob.digest, name)
 
     blobs: tuple[Blob, ...] = (*image.streams, *image.blobs)
     each(blobs, push, executor)

@@ -12,12 +12,16 @@ from reconciler.errors import CorruptError, RegistryError
 from reconciler.oci.configuration import parse_config
 from reconciler.oci.descriptor import Content, Descriptor, Stream
 from reconciler.oci.manifest import parse_image
-from reconciler.ports import Layer, Registry
+from reconciler.plan.change import Plan
+from reconciler.plan.observed import Present
+from reconciler.ports import Layer, Layers, Registry
 from reconciler.record import Record
 from reconciler.values.digest import Digest
 
 MAX_CONFIG = 4 << 20
 """Bytes of an image configuration that is read for the digests of its layers."""
+MAX_RECORDS = 64
+"""Records of other environments that are looked through for a layer: each costs requests, and few would not do."""
 
 
 @dataclass(kw_only=True)
@@ -29,15 +33,31 @@ class RecordLayers:
 
     registry: Registry
     records: Sequence[Record]
-    _found: Mapping[Digest, Layer] | None = None
+    _found: Mapping[Digest, tuple[str, Layer]] | None = None
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def find(self, key: Digest) -> Layer | None:
-        """Give a layer with that key; a record that can't be read has none."""
+        """Give a layer with that key that is there and whole; a record that can't be read has none."""
         with self._guard:
             if self._found is None:
-                self._found = {key: layer for record in self.records for key, layer in self._layers(record).items()}
-        return self._found.get(key)
+                self._found = {
+                    key: (record.facts.name, layer)
+                    for record in reversed(self.records)  # of two the first counts
+                    for key, layer in self._layers(record).items()
+                }
+        name, layer = self._found.get(key, ("", None))
+        return layer if layer is not None and self._is_whole(name, layer) else None
+
+    def _is_whole(self, name: str, layer: Layer) -> bool:
+        """Tell whether it can be had: a folder's is hashed, a registry that verified it is only asked."""
+        try:
+            if self.registry.remote:
+                return self.registry.has_blob(name, layer.stream.descriptor)
+            for _ in layer.stream.chunks():
+                pass
+        except RegistryError:
+            return False
+        return True
 
     def _layers(self, record: Record) -> Mapping[Digest, Layer]:
         found: dict[Digest, Layer] = {}
@@ -47,6 +67,24 @@ class RecordLayers:
             except RegistryError:
                 continue
         return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InTurn:
+    """Asks one after the other."""
+
+    sources: Sequence[Layers]
+
+    def find(self, key: Digest) -> Layer | None:
+        """Give the first layer that is found."""
+        return next((found for source in self.sources if (found := source.find(key)) is not None), None)
+
+
+def layers_of_run(registry: Registry, plan: Plan, manager: str) -> RecordLayers:
+    """Give the layers of every record that was read for a plan and is our manager's own, as far as it has an image."""
+    found = [step.observation.record for step in plan.steps if isinstance(step.observation, Present)]
+    images = [record for record in found if record.facts.manager == manager and record.facts.base is not None]
+    return RecordLayers(registry=registry, records=images[:MAX_RECORDS])
 
 
 def layers_of(registry: Registry, name: str, manifest: Digest) -> Mapping[Digest, Layer]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.ports import Builder, Checker, Executor, Registry, Reporter, Resolver
+from reconciler.reconcile.images import Pushed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,6 +15,7 @@ class Means:
 
     ``executor`` takes environments side by side, ``transfers`` the blobs of one; without it they go one by one.
     ``checkers`` run the declared checks of what was made, by the name of a builder that does not run them itself.
+    ``pushed`` is where this run has put which blob.
     """
 
     registry: Registry
@@ -23,3 +25,4 @@ class Means:
     reporter: Reporter
     transfers: Executor | None = None
     checkers: Mapping[str, Checker] = field(default_factory=dict)
+    pushed: Pushed = field(default_factory=Pushed)
