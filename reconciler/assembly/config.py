@@ -33,6 +33,9 @@ def configure(
         entrypoint=docker.entrypoint or base.entrypoint,
         command=command,
         labels={**base.labels, **docker.labels},
+        ports=base.ports,
+        volumes=base.volumes,
+        stop_signal=base.stop_signal,
     )
 
 

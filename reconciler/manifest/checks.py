@@ -90,6 +90,7 @@ def _own(value: Fields) -> Iterator[Finding]:
     yield from _host(value, docker)
     yield from _container(value, docker)
     yield from _python(python)
+    yield from _interpreter(python, docker)
     if "cuda" in value and value.get("compute", "cpu") == "cpu":
         yield "cuda", "`cuda` goes with `compute: gpu`", "write `compute: gpu`, or delete `cuda`"
     yield from _twice(value)
@@ -158,15 +159,27 @@ def _container(value: Fields, docker: Fields) -> Iterator[Finding]:
         yield "builder", "`builder: assemble` runs no Dockerfile", "write `builder: docker`, or delete the line"
 
 
+def _interpreter(python: Fields, docker: Fields) -> Iterator[Finding]:
+    """Hold a path to what it can name: the interpreter of a base image, or one that somebody else manages."""
+    path, field = python.get("interpreter_path"), "python.interpreter_path"
+    if path is None or python.get("user_managed_dependencies") is True:
+        return
+    if docker.get("enabled") is False:
+        message = "`python.interpreter_path` goes with `python.user_managed_dependencies: true`"
+        yield field, message, "add that line, or delete `interpreter_path`"
+    elif "base_environment" in docker:
+        message = "the environment in `docker.base_environment` brings the interpreter"
+        yield field, message, "delete `interpreter_path`"
+    elif isinstance(path, str) and not path.startswith("/"):
+        yield field, "the interpreter of a base image is an absolute path", "write it as /opt/conda/bin/python"
+
+
 def _python(python: Fields) -> Iterator[Finding]:
     managed = python.get("user_managed_dependencies") is True
     for name in _INSTALLS if managed else ():
         if name in python:
             message = f"`python.{name}` contradicts `python.user_managed_dependencies: true`"
             yield f"python.{name}", message, "delete one of the two: what others install is observed only"
-    if "interpreter_path" in python and not managed:
-        message = "`python.interpreter_path` goes with `python.user_managed_dependencies: true`"
-        yield "python.interpreter_path", message, "add that line, or delete `interpreter_path`"
     for name in ("extras", "groups"):
         if python.get(name) and "project" not in python and not managed:
             yield (

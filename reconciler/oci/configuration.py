@@ -13,7 +13,9 @@ from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
 
 _FIELDS = frozenset({"architecture", "os", "config", "rootfs", "variant"})
-_START = frozenset({"Env", "User", "WorkingDir", "Entrypoint", "Cmd", "Labels"})
+_START = frozenset(
+    {"Env", "User", "WorkingDir", "Entrypoint", "Cmd", "Labels", "ExposedPorts", "Volumes", "StopSignal"}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +30,9 @@ class BaseConfig:
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    stop_signal: str = ""
 
 
 def parse_config(content: Content) -> BaseConfig:
@@ -50,6 +55,9 @@ def parse_config(content: Content) -> BaseConfig:
             entrypoint=_texts(start, "Entrypoint"),
             command=_texts(start, "Cmd"),
             labels=as_texts(_or(start.get("Labels"), {}), "config.Labels"),
+            ports=_keys(start, "ExposedPorts"),
+            volumes=_keys(start, "Volumes"),
+            stop_signal=_text(start, "StopSignal"),
         )
     except ValueError as error:
         raise CorruptError(f"image configuration {content.digest}: {error}") from error
@@ -75,6 +83,12 @@ def _texts(value: Mapping[str, Json], name: str) -> tuple[str, ...]:
     return tuple(
         _clean(as_text(item, f"config.{name}[{place}]"), f"config.{name}[{place}]") for place, item in enumerate(found)
     )
+
+
+def _keys(value: Mapping[str, Json], name: str) -> tuple[str, ...]:
+    """Read a set, which Go writes as an object of empty objects."""
+    found = as_object(_or(value.get(name), {}), f"config.{name}")
+    return tuple(sorted(_clean(key, f"config.{name}") for key in found))
 
 
 def _clean(text: str, path: str) -> str:

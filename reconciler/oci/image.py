@@ -28,6 +28,9 @@ class ImageConfig:
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    stop_signal: str = ""
 
     def to_content(self) -> Content:
         """Write the configuration in canonical form; what is empty is left out."""
@@ -48,6 +51,9 @@ class ImageConfig:
             "Entrypoint": list(self.entrypoint),
             "Cmd": list(self.command),
             "Labels": dict(self.labels),
+            "ExposedPorts": {port: {} for port in self.ports},
+            "Volumes": {volume: {} for volume in self.volumes},
+            "StopSignal": self.stop_signal,
         }
         return {name: value for name, value in fields.items() if value}
 

@@ -11,6 +11,7 @@ from reconciler.ports import Bases, Cache
 from reconciler.resolvers.profile import Profile, profile
 from reconciler.resolvers.stacked import targets_on
 from reconciler.resolvers.target import OLDEST_GLIBC, Target
+from reconciler.values.pep import parse_version
 from reconciler.values.platform import Platform
 
 REQUIRED = ("pip",)
@@ -102,4 +103,14 @@ def _installed(found: Profile, desired: Desired) -> dict[str, str]:
     if desired.manifest.python.base_packages != "keep":
         return {}
     required = set(REQUIRED)
-    return {name: version for name, version in sorted(found.packages.items()) if name not in required}
+    packages = {name: version for name, version in sorted(found.packages.items()) if name not in required}
+    return {name: version for name, version in packages.items() if _can_be_pinned(version)}
+
+
+def _can_be_pinned(version: str) -> bool:
+    """Tell whether a solver understands a version: what distributions and git leave in folder names need not be one."""
+    try:
+        parse_version(version)
+    except ValueError:
+        return False
+    return True

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import cast
 
 from reconciler.assembly.distributions import distributions
+from reconciler.assembly.place import PREFIX
 from reconciler.clients.roots import read_root
 from reconciler.errors import ResolveError
 from reconciler.oci.configuration import BaseConfig, parse_config
@@ -16,7 +17,7 @@ from reconciler.ports import BaseImage, Cache
 from reconciler.values.canonical import Json, digest_of
 from reconciler.values.platform import Platform
 
-FORMAT = 1
+FORMAT = 2
 """How a profile is read, counted; part of the key that it is kept by."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ELSEWHERE = ("usr/local/bin", "usr/bin", "opt/conda/bin", "opt/python/bin")
@@ -88,6 +89,7 @@ class _Look:
     platform: Platform
 
     def profile(self, interpreter_path: str | None, version: str | None) -> Profile:
+        self._refuse_environment()
         python, release = self._interpreter(interpreter_path, version)
         major, minor = release.split(".")[:2]
         return Profile(
@@ -100,6 +102,14 @@ class _Look:
             passwd=self._text("etc/passwd"),
             group=self._text("etc/group"),
         )
+
+    def _refuse_environment(self) -> None:
+        """Ours laid over another one would be a mixture of both, under metadata of ours."""
+        if self.root.children(PREFIX):
+            raise ResolveError(
+                f"the base image {self.base} has something in /{PREFIX} already, which is where the environment goes",
+                hint="name an environment of this repository in docker.base_environment, or another base image",
+            )
 
     def _interpreter(self, path: str | None, version: str | None) -> tuple[str, str]:
         """Find an interpreter that fits; the first one that is there does not have to."""
