@@ -35,7 +35,7 @@ def failure(said: str, *, desired: Desired, question: Question, target: Target, 
     return ResolveError(
         f"no versions of {names} go together on {target.platform} with Python {target.interpreter.version}",
         where=locate(desired, named[0]) if named else desired.manifest.locate("python"),
-        hint=_held(detail, target) or _hint(detail, question, source_only(said)),
+        hint=_held(detail, target) or _unfit(detail, target) or _hint(detail, question, source_only(said)),
         detail=detail,
     )
 
@@ -94,6 +94,13 @@ def _held(detail: str, target: Target) -> str:
     is_stacked = target.base.image.startswith(ENVIRONMENT)
     instead = "ignore" if is_stacked else "replace (ours instead) or ignore (none of the base's)"
     return f"{base} brings {there}: ask for what goes with it, or write python.base_packages: {instead}"
+
+
+def _unfit(detail: str, target: Target) -> str:
+    """Say which C library no wheel fits; empty where it is not about that, or not about an image's."""
+    if target.base is None or "no wheels with a matching platform tag" not in " ".join(detail.split()):
+        return ""
+    return f"{target.base.image.removeprefix(ENVIRONMENT)} has {target.libc}: take a newer base, or an older release"
 
 
 def _hint(detail: str, question: Question, unbuilt: tuple[str, ...]) -> str:

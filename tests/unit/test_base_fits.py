@@ -11,7 +11,8 @@ import pytest
 from reconciler.assembly.account import account_of
 from reconciler.assembly.config import DEFAULT_PATH, configure
 from reconciler.errors import CorruptError, ReconcilerError, ResolveError
-from reconciler.lock.model import Base
+from reconciler.lock.model import Base, Interpreter
+from reconciler.manifest.desired import Desired
 from reconciler.manifest.model import Manifest
 from reconciler.oci import media
 from reconciler.oci.configuration import parse_config
@@ -23,7 +24,9 @@ from reconciler.oci.member import Member, file_of, link_of
 from reconciler.ports import Registry
 from reconciler.registries.bases import ImageBases
 from reconciler.registries.layout import LayoutRegistry
+from reconciler.resolvers.explanation import failure
 from reconciler.resolvers.profile import Profile, profile
+from reconciler.resolvers.question import Question
 from reconciler.resolvers.target import Target
 from reconciler.store.cache import Cache
 from reconciler.store.content import ContentStore
@@ -106,6 +109,18 @@ def test_musl_is_refused(tmp_path: Path) -> None:
 def test_no_wheel_is_chosen_that_needs_a_newer_c_library(glibc: tuple[int, int], asked: str) -> None:
     target = Target(platform=AMD64, interpreter=None, glibc=glibc)  # type: ignore[arg-type]  # not looked at
     assert target.uv_platform == f"x86_64-manylinux_{asked}"
+
+
+def test_wheels_that_need_a_newer_c_library_are_an_error_that_names_the_bases() -> None:
+    said = "No solution found\n  cause: Because a==1.0 has no wheels with a\n  matching platform tag, a can't be used."
+    interpreter = Interpreter(implementation="cpython", version="3.11.2", abi="cp311", provider="image")
+    base = Base(image="oci:small", digest=str(Digest.of(b"")), python="usr/bin/python3.11")
+    target = Target(platform=AMD64, interpreter=interpreter, glibc=(2, 36), base=base)
+    manifest = Manifest(name="a", path="environments/a.yaml")
+    desired = Desired(manifest=manifest, components={}, filled={})
+    question = Question(requirements=("a",), sources={}, hashes={})
+    error = failure(said, desired=desired, question=question, target=target, alias="default")
+    assert error.hint == "oci:small has glibc 2.36: take a newer base, or an older release"
 
 
 def test_a_platform_that_an_index_lacks_is_refused_with_those_it_has(tmp_path: Path) -> None:
