@@ -1,8 +1,8 @@
 """What a layer of packages claims of an environment, short enough to stand beside its key **[format]**.
 
 Two layers whose claims do not meet have no path in common, so that nobody has to know what is in them. Where they meet
-somebody has to look. A folder with few entries is claimed by its entries, one with more as a whole, so that packages
-that share a namespace do not meet.
+somebody has to look. A folder with few entries is claimed by its entries, one with more as a whole, but for one that
+packages share as a namespace, so that these do not meet.
 
 A claim is a letter and six characters of base 64, 36 bits of the sha256 of a path: ``d`` a whole folder, ``x`` a folder
 that is claimed by its entries, ``f`` a file, with four characters more, 24 bits of what its digest says. Claims are
@@ -20,6 +20,8 @@ from reconciler.oci.member import Member
 
 FEW = 8
 """Entries that a folder may have to be claimed by them."""
+FEW_SHARED = 64
+"""The same for a folder that is no module of its own: packages share such a one (PEP 420)."""
 DEPTH = 6
 """Folders below the environment, or below its modules, that are looked into."""
 _LETTERS, _PATH, _CONTENT = "dfx", 6, 4
@@ -85,7 +87,8 @@ def claims_of(members: Iterable[Member], prefix: str) -> str:
 
 def _claims(folder: _Folder, path: str, depth: int) -> Iterator[str]:
     shared = _is_shared(path)
-    if not shared and (len(folder.folders) + len(folder.files) > FEW or depth > DEPTH):
+    few = FEW_SHARED if folder.folders and "__init__.py" not in folder.files else FEW
+    if not shared and (len(folder.folders) + len(folder.files) > few or depth > DEPTH):
         yield f"d{_hash(path, _PATH)}"
         return
     if not shared:
