@@ -40,7 +40,7 @@ def parse_needs(data: bytes, name: str) -> Needs:
     """Read a program or a library; what can't be read is a CorruptError that calls it by ``name``."""
     try:
         return _parse(data)
-    except (struct.error, ValueError) as error:
+    except (struct.error, ValueError, OverflowError) as error:
         raise CorruptError(f"{name} is no program that can be read") from error
 
 
@@ -49,7 +49,10 @@ def _parse(data: bytes) -> Needs:
         raise ValueError("another kind of file")
     segments = list(_segments(data))
     entries = [entry for segment in segments if segment.kind == _TABLE for entry in _entries(data, segment)]
-    texts = next((_place(segments, value) for tag, value in entries if tag == _TEXTS), 0)
+    places = [_place(segments, value) for tag, value in entries if tag == _TEXTS]
+    if entries and not places:
+        raise ValueError("a table whose texts are nowhere")
+    texts = places[0] if places else 0
     named = {wanted: [_text(data, texts + value) for tag, value in entries if tag == wanted] for wanted in _NAMED}
     return Needs(
         loader=next((_text(data, segment.place) for segment in segments if segment.kind == _LOADER), ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from reconciler.store.wheels import WheelStore
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
 from tests.base_case import AMD64, GROUP, PASSWD, root, write_base
+from tests.own_base import HERE, MINOR, own_root
 from tests.wheelhouse import write_wheel
 
 PREFIX = "opt/venv"
@@ -394,3 +396,41 @@ def test_another_platform_is_refused(world: World) -> None:
     assert world.base
     with pytest.raises(ResolveError, match="is for linux/amd64, not for linux/arm64"):
         world.bases.open("oci:bases/small", Platform("linux", "arm64"))
+
+
+# -- with bytecode ----------------------------------------------------------------------------------------------
+
+
+def compiling(world: World, packages: Sequence[Package]) -> Task:
+    """Give a task with bytecode, on a base whose interpreter runs here."""
+    if (HERE, MINOR) != (AMD64, "3.11"):
+        pytest.skip("this machine runs no Python 3.11 for linux/amd64")
+    world.base = write_base(world.path / "bases/small", own_root())
+    task = world.task(packages)
+    python = replace(task.desired.manifest.python, bytecode=True)
+    return replace(task, desired=replace(task.desired, manifest=replace(task.desired.manifest, python=python)))
+
+
+@pytest.mark.threat("F21")
+def test_bytecode_has_a_layer_beside_each_of_packages_whoever_makes_it(world: World, tmp_path: Path) -> None:
+    images = []
+    for one in (world, World(tmp_path / "elsewhere", workers=4)):
+        large = one.wheel("large", modules={"large.py": "#" + bytes(1 << 20).hex()})
+        task = compiling(one, [large, one.wheel("b"), one.wheel("a")])
+        images.append(one.builder().build(task))
+    plain = world.builder().build(replace(task, desired=world.task(task.lock.packages).desired))
+    assert images[0].manifest == images[1].manifest
+    layers = [stream.digest for stream in images[0].streams]
+    assert [layer for layer in layers if layer in {stream.digest for stream in plain.streams}] == layers[:-2]
+    found = members(images[0])
+    assert {f"{MODULES}/__pycache__/{name}.cpython-311.pyc" for name in ("large", "a", "b")} <= found.keys()
+
+
+def test_layers_that_are_there_need_neither_base_nor_interpreter_nor_wheel(world: World) -> None:
+    task = compiling(world, [world.wheel("thing")])
+    first = world.builder().build(task)
+    shutil.rmtree(world.path / "interpreters")
+    shutil.rmtree(world.path / "wheels")
+    (world.path / "bases/small/blobs/sha256" / first.streams[0].digest.hex).unlink()
+    assert world.builder().build(task).manifest == first.manifest
+    assert not (world.path / "interpreters").exists()
