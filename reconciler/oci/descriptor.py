@@ -81,11 +81,13 @@ class Stream:
 
     Whoever reads it verifies it against the descriptor, or takes it from where that is done. ``mount_from`` is another
     repository of the registry that it goes to, where it is already; one that is not below our prefix is ``/NAME``.
+    ``file`` is a file of this machine that holds the bytes and is never written to: it may be given a second name.
     """
 
     descriptor: Descriptor
     read: Callable[[], Iterator[bytes]]
     mount_from: str | None = None
+    file: str | None = None
 
     @property
     def digest(self) -> Digest:

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from reconciler.errors import CorruptError, NotFoundError
-from reconciler.oci.descriptor import Blob, Content, Descriptor
+from reconciler.oci.descriptor import Blob, Content, Descriptor, Stream
 from reconciler.ports import Feature
 from reconciler.registries.checks import (
     OWN,
@@ -241,9 +241,12 @@ class LayoutRegistry:
     def _put(self, repository: str, blob: Blob) -> None:
         descriptor = blob.describe()
         path = self._folder / repository / "blobs" / "sha256" / blob.digest.hex
-        if not holds(path, blob.digest, descriptor.size):
+        if holds(path, blob.digest, descriptor.size):
+            return
+        file = Path(blob.file) if isinstance(blob, Stream) and blob.file is not None else None
+        if file is None or not self._store.adopt(descriptor, file):
             self._store.put_stream(descriptor, blob.chunks)
-            self._store.link(blob.digest, path)
+        self._store.link(blob.digest, path)
 
     def _sweep(self, repository: str) -> None:
         for folder in ("", "blobs/sha256"):

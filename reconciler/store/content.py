@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reconciler.errors import CorruptError, NotFoundError
 from reconciler.oci.descriptor import Descriptor
-from reconciler.store.durable import create_file, disk_errors, link_file, make_folders, sweep
+from reconciler.store.durable import create_file, disk_errors, link_file, make_folders, sweep, sync_file
 from reconciler.values.digest import Digest
 
 _CHUNK = 1 << 20
@@ -40,6 +40,21 @@ class ContentStore:
         digest is a CorruptError that leaves nothing behind.
         """
         self._put(descriptor.digest, descriptor.size, lambda: verified(descriptor, read()))
+
+    def adopt(self, descriptor: Descriptor, file: Path) -> bool:
+        """Keep the content of a file by giving it a second name; tell whether it is kept now.
+
+        It is not where the file is gone or is not what the descriptor says.
+        """
+        path = self.path_of(descriptor.digest)
+        if holds(path, descriptor.digest, descriptor.size):
+            return True
+        if not holds(file, descriptor.digest, descriptor.size):
+            return False
+        make_folders(self._folder)
+        sync_file(file)
+        link_file(file, path)
+        return True
 
     def read(self, digest: Digest) -> bytes:
         """Give content. A NotFoundError where there is none, a CorruptError where it is not what was kept."""

@@ -102,6 +102,16 @@ def link_file(source: Path, path: Path) -> None:
     _write_file(path, _read_chunks(source))
 
 
+def sync_file(path: Path) -> None:
+    """Force a file to the disk that was written without; else a StoreError."""
+    with disk_errors(path, "write"):
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
 def make_folders(path: Path) -> None:
     """Make a folder and those above it, each durable; existing ones are left alone. Else a StoreError."""
     with disk_errors(path, "make the folder"):

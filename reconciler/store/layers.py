@@ -2,7 +2,8 @@
 
 A layer is two files: its bytes, and what they are. The second is written last and says the first's size and digest; a
 layer whose bytes are found to be others when they are read is forgotten, and made again by who asks next. As in every
-cache nothing is forced to the disk: what a power loss tears is noticed by its digest.
+cache nothing is forced to the disk: what a power loss tears is noticed by its digest. A registry that is a folder gives
+the bytes a second name instead of copying them, so that they are never written to again.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class StoredLayer:
     digest: Digest
     size: int
     annotations: Mapping[str, str]
+    file: str = field(compare=False)
     read: Callable[[], Iterator[bytes]] = field(repr=False, compare=False)
 
     @property
@@ -52,7 +54,7 @@ class StoredLayer:
             size=self.size,
             annotations={**self.annotations, LAYER_KEY: str(self.key)},
         )
-        return Layer(stream=Stream(descriptor=descriptor, read=self.read), diff_id=self.diff_id)
+        return Layer(stream=Stream(descriptor=descriptor, read=self.read, file=self.file), diff_id=self.diff_id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,6 +127,7 @@ class LayerStore:
             digest=digest,
             size=size,
             annotations={str(name): str(text) for name, text in about["annotations"].items()},
+            file=str(self._path(key, _BYTES)),
             read=lambda: self._read(key, digest, size),
         )
 

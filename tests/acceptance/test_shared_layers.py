@@ -116,3 +116,10 @@ def test_what_a_run_pushed_for_one_environment_is_mounted_for_the_next(world: Wo
     pairs = {("/team/second/", "from=team%2Ffirst"), ("/team/first/", "from=team%2Fsecond")}
     mounted = [path for path in world.posted for to, source in pairs if to in path and source in path]
     assert bool(mounted) == (world.server is not None)
+
+
+def test_a_folder_holds_no_second_copy_of_what_the_cache_holds(world: World) -> None:
+    world.declare("first", "large")
+    world.repository("apply")
+    names = {path.stat().st_nlink for path in (world.repository.root / ".reconciler/layers").glob("*.tar.gz")}
+    assert names == ({1} if world.server else {3})  # the cache's, the shared store's, the repository's

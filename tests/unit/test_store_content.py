@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import CorruptError, NotFoundError, StoreError
-from reconciler.oci.descriptor import Descriptor
+from reconciler.oci import media
+from reconciler.oci.descriptor import Content, Descriptor
 from reconciler.store.content import ContentStore, holds
 from reconciler.values.digest import Digest
 
@@ -179,7 +180,8 @@ def test_a_writer_that_is_killed_half_way_leaves_what_is_swept(tmp_path: Path) -
     program = """
 import os, sys
 from pathlib import Path
-from reconciler.oci.descriptor import Descriptor
+from reconciler.oci import media
+from reconciler.oci.descriptor import Content, Descriptor
 from reconciler.store.content import ContentStore
 from reconciler.values.digest import Digest
 
@@ -233,3 +235,23 @@ def test_writers_of_one_stream_end_with_one_file(tmp_path: Path) -> None:
 def test_what_is_no_plain_file_holds_nothing(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "f")
     assert not holds(tmp_path / "f", Digest.of(b""), 0)
+
+
+def test_a_file_is_kept_by_a_second_name_and_not_copied(tmp_path: Path) -> None:
+    store, file = ContentStore(tmp_path / "store"), tmp_path / "layer"
+    file.write_bytes(b"layer")
+    described = Content(media_type=media.LAYER_TAR, data=b"layer").describe()
+    assert store.adopt(described, file)
+    assert store.adopt(described, tmp_path / "gone")  # it is there already
+    assert store.path_of(described.digest).stat().st_ino == file.stat().st_ino
+
+
+@pytest.mark.threat("F11")
+@pytest.mark.parametrize("data", [b"", b"Layer", b"layer!", None])
+def test_a_file_that_is_not_what_it_should_be_is_not_kept(tmp_path: Path, data: bytes | None) -> None:
+    store, file = ContentStore(tmp_path / "store"), tmp_path / "layer"
+    if data is not None:
+        file.write_bytes(data)
+    described = Content(media_type=media.LAYER_TAR, data=b"layer").describe()
+    assert not store.adopt(described, file)
+    assert not store.path_of(described.digest).exists()

@@ -76,6 +76,11 @@ def old(path: Path) -> Path:
     return path
 
 
+def unforced(path: Path) -> Path:
+    path.write_bytes(b"x" + b"y" * 100)
+    return path
+
+
 STREAM = Descriptor(media_type=media.LOCK, digest=Digest.of(b"x" + b"y" * 100), size=101)
 
 
@@ -98,10 +103,19 @@ WRITES: dict[str, Callable[[Path], Callable[[], object]]] = {
     "content": lambda at: lambda: ContentStore(at).put(b"x" * 100),
     "a stream": lambda at: lambda: ContentStore(at).put_stream(STREAM, pieces),
     "a stream over damaged content": lambda at: (damaged(at), lambda: ContentStore(at).put_stream(STREAM, pieces))[1],
+    "a file that is kept": lambda at: (unforced(at / "s"), lambda: ContentStore(at).adopt(STREAM, at / "s"))[1],
     "a blob": lambda at: lambda: registry(at).push_blob("training", side_entry(media.LOCK, b"x").blobs[0]),
     "an image and its tags": lambda at: lambda: push(registry(at), "x", "v1", "current"),
     "a tag that moves": lambda at: moving(registry(at)),
 }
+
+
+def test_a_file_is_on_the_disk_before_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = unforced(tmp_path / "s")
+    recorder = Recorder(monkeypatch)
+    ContentStore(tmp_path).adopt(STREAM, file)
+    linked = next(place for place, event in enumerate(recorder.events) if event[0] == "link")
+    assert ("sync", str(file)) in recorder.events[:linked]
 
 
 def registry(at: Path) -> LayoutRegistry:
