@@ -19,7 +19,7 @@ from reconciler.registries.layout import LayoutRegistry
 from reconciler.registries.reference import ARCHIVES, Medium, Reference, parse_reference
 from reconciler.store.archive import open_archive
 from reconciler.store.content import ContentStore
-from reconciler.values import paths
+from reconciler.values import names, paths
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
 
@@ -62,6 +62,8 @@ class ImageBases:
             return self.connect(found.place, credential)
         path = self._path(found)
         if found.medium is Medium.LAYOUT:
+            if (reason := names.refusal(found.repository)) is not None:
+                raise ResolveError(f"oci:{found.path}: {reason}", hint="rename the folder")
             store = ContentStore(path.parent / ".store")
             return LayoutRegistry(path.parent, store=store, address=f"oci:{found.place or '.'}")
         archive = open_archive(path, f"{found.medium.value}{found.path}")

@@ -133,6 +133,14 @@ def test_a_mount_that_is_lost_is_asked_again_or_sent(server: RegistryServer, *, 
     assert server.kinds().count(Kind.PUT_UPLOAD) == (0 if is_mounted else 2)
 
 
+@pytest.mark.threat("F8")
+@pytest.mark.parametrize("number", [401, 403])
+def test_a_mount_from_where_we_may_not_read_becomes_an_upload(server: RegistryServer, number: int) -> None:
+    server.fault = faults.every(faults.status(number, code="DENIED"), Kind.MOUNT)
+    opened(server.address).push_blob("alpha", BLOB, mount_from="/private/base")
+    assert stored(server)
+
+
 @pytest.mark.threat("F9")
 def test_a_mount_from_where_nothing_is_becomes_an_upload(server: RegistryServer) -> None:
     opened(server.address).push_blob("alpha", BLOB, mount_from="gamma")

@@ -329,6 +329,7 @@ def test_what_is_no_file_is_one_line(case: Case) -> None:
     assert "it is no file" in refused(case, "oci-archive:bases")
     assert "there is no such file" in refused(case, "docker-archive:bases/none.tar")
     case.oci()
+    assert "oci:bases/Small: 'Small' is not a name" in refused(case, "oci:bases/Small")
     assert "it has no tag other" in refused(case, "oci-archive:bases/small.tar:other")
     assert "docker-archive:FILE" not in refused(case, "docker-archive:bases/small.tar")
 
