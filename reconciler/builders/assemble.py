@@ -117,11 +117,15 @@ class AssembleBuilder:
         task = prepared.task
         found = {plan.key: self._find(task, plan.key) for plan in plans}
         lacking = [plan for plan in plans if found[plan.key] is None]
-        self.fetch(prepared.bring(sorted({package for plan in lacking for package in plan.packages}), self.wheels))
+        packages = sorted({package for plan in lacking for package in plan.packages})
+        task.tell(_needed(packages, len(lacking), len(plans)))
+        self.fetch(prepared.bring(packages, self.wheels))
         # The largest first: none of them is begun when the others are done.
         lacking.sort(key=lambda plan: sum(package.size for package in plan.packages), reverse=True)
-        made = dict(self.executor.map(lambda plan: self._make(task, account, plan), lacking))
-        there = {plan.key: layer for plan, layer in made.items()}
+        there: dict[Digest, Layer] = {}
+        for plan, layer in self.executor.map(lambda plan: self._make(task, account, plan), lacking):
+            there[plan.key] = layer
+            task.tell(f"{len(there)} of {len(lacking)} layers made", passing=True)
         return {**{key: layer for key, layer in found.items() if layer is not None}, **there}
 
     def _compare(self, prepared: Prepared, pairs: Sequence[tuple[LayerPlan, LayerPlan]]) -> None:
@@ -194,6 +198,14 @@ class AssembleBuilder:
                 (package.file, installed(wheel, python=python, prefix=PREFIX, direct_url=direct_url_of(package)))
             )
         return groups
+
+
+def _needed(packages: Sequence[Package], lacking: int, layers: int) -> str:
+    """Say how much is to be done."""
+    if not lacking:
+        return f"all {layers} layers are there"
+    size = sum(package.size for package in packages)
+    return f"{lacking} of {layers} layers to make, from {len(packages)} package(s) of {size / 1e6:.1f} MB"
 
 
 def _open(bases: Bases, task: Task) -> BaseImage:

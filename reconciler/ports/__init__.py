@@ -23,7 +23,7 @@ from reconciler.ports.making import (
 from reconciler.ports.registry import Feature, Inspected, Registry, Stored
 from reconciler.ports.repository import Entry, History, Source
 from reconciler.ports.using import Checker, Run, Runner
-from reconciler.ports.working import Cache, Executor, Progress, Reporter, Stage
+from reconciler.ports.working import Cache, Executor, Progress, Reporter, Stage, Tell, tell_nobody
 
 __all__ = [
     "BaseImage",
@@ -53,4 +53,6 @@ __all__ = [
     "Stage",
     "Stored",
     "Task",
+    "Tell",
+    "tell_nobody",
 ]

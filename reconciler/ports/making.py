@@ -10,6 +10,7 @@ from reconciler.assembly.built import BuiltWheels, NoBuiltWheels
 from reconciler.lock.model import Lock, PlatformLock
 from reconciler.manifest.desired import Desired
 from reconciler.oci.descriptor import Content, Descriptor, Image, Stream
+from reconciler.ports.working import Tell, tell_nobody
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
 
@@ -123,7 +124,7 @@ class Task:
 
     ``layers`` are those that may be taken over, ``wheels`` those that were made from source distributions before.
     ``below`` is the manifest of the artifact that is built on, where that is another environment's. ``foundations``
-    are those of all platforms of the environment.
+    are those of all platforms of the environment. ``tell`` is told how far the work is.
     """
 
     desired: Desired
@@ -134,6 +135,7 @@ class Task:
     wheels: BuiltWheels = field(default_factory=NoBuiltWheels)
     below: Digest | None = None
     foundations: Mapping[Platform, Foundation] = field(default_factory=dict)
+    tell: Tell = tell_nobody
 
 
 class Builder(Protocol):

@@ -35,11 +35,24 @@ class Stage(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """One event of a long work."""
+    """One event of a long work; a ``passing`` one is worth nothing once the next is there, and stands in no log."""
 
     name: str
     stage: Stage
     detail: str = ""
+    passing: bool = False
+
+
+class Tell(Protocol):
+    """Says how far a builder is."""
+
+    def __call__(self, detail: str, *, passing: bool = False) -> None:
+        """Show a detail of the stage that is under way. Called from any thread."""
+
+
+def tell_nobody(detail: str, *, passing: bool = False) -> None:
+    """Show nothing."""
+    del detail, passing
 
 
 class Reporter(Protocol):

@@ -13,7 +13,7 @@ from reconciler.oci.descriptor import Content, Image
 from reconciler.plan.change import Action, Policy, Step
 from reconciler.plan.metadata import metadata_of
 from reconciler.plan.observed import Present
-from reconciler.ports import Builder, Foundation, Layers, NoLayers, Progress, Stage, Task
+from reconciler.ports import Builder, Foundation, Layers, NoLayers, Progress, Stage, Task, Tell
 from reconciler.reconcile.ground import Ground, build_keys, ground_of
 from reconciler.reconcile.images import copy_image, find_artifact, push_image
 from reconciler.reconcile.layers import InTurn, RecordLayers
@@ -114,7 +114,7 @@ def _make(work: Work) -> Made:
         published=_register(work, draft),
         built=len(built),
         reused=len(artifacts) - len(built),
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -163,7 +163,16 @@ def _task(work: Work, lock: Lock, platform: Platform, key: Digest, ground: Groun
         wheels=RegistryWheels(registry=work.means.registry, manager=work.policy.manager),
         below=ground.artifacts[platform] if ground else None,
         foundations=_foundations(lock, ground),
+        tell=_tell(work, platform),
     )
+
+
+def _tell(work: Work, platform: Platform) -> Tell:
+    def tell(detail: str, *, passing: bool = False) -> None:
+        told = Progress(name=work.step.name, stage=Stage.BUILDING, detail=f"{platform}: {detail}", passing=passing)
+        work.means.reporter.report(told)
+
+    return tell
 
 
 def _foundations(lock: Lock, ground: Ground | None) -> Mapping[Platform, Foundation]:

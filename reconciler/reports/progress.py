@@ -57,6 +57,8 @@ class Lines:
 
     def report(self, progress: Progress) -> None:
         """Write the event."""
+        if progress.passing:
+            return
         with self._lock:
             self._write(f"{self._line(progress)}\n")
 

@@ -283,6 +283,22 @@ def test_what_was_made_is_not_made_again_and_needs_no_wheel(world: World) -> Non
     assert fetched == []
 
 
+def test_how_far_it_is_is_told(world: World) -> None:
+    told: list[tuple[str, bool]] = []
+
+    def tell(detail: str, *, passing: bool = False) -> None:
+        told.append((detail, passing))
+
+    task = replace(world.task([world.wheel("thing")]), tell=tell)
+    world.builder().build(task)
+    size = task.lock.packages[0].size / 1e6
+    assert told[0] == (f"2 of 2 layers to make, from 1 package(s) of {size:.1f} MB", False)
+    assert told[1:] == [("1 of 2 layers made", True), ("2 of 2 layers made", True)]
+    told.clear()
+    world.builder().build(task)
+    assert told == [("all 2 layers are there", False)]
+
+
 def test_a_changed_package_changes_its_layer_alone(world: World) -> None:
     large = [world.wheel(f"large{n}", modules={f"large{n}.py": "#" + os.urandom(1 << 20).hex()}) for n in range(3)]
     before = world.builder().build(world.task([*large, world.wheel("small")]))
