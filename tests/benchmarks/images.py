@@ -208,7 +208,9 @@ class _Tools:
 
 
 @contextlib.contextmanager
-def prepared(folder: Path, packages: Sequence[str], changed: str, layout: Path | None) -> Iterator[Bench]:
+def prepared(
+    folder: Path, packages: Sequence[str], changed: str, layout: Path | None, *, bytecode: bool
+) -> Iterator[Bench]:
     """Make the base, solve twice with the machine's own index, and bring all wheels to one on loopback."""
     layout = layout or make_debian(_Tools(), folder / "debian").layout
     storage = folder / "registry"
@@ -219,18 +221,18 @@ def prepared(folder: Path, packages: Sequence[str], changed: str, layout: Path |
         run((*copy, f"oci:{layout}:latest", target), folder)
         shutil.copytree(storage / "docker", folder / "seed")
         base = f"{address}/base/debian:latest"
-        after = _solved(folder / "solving", packages, base)
+        after = _solved(folder / "solving", packages, base, bytecode=bytecode)
         version = next(one["version"] for one in after.packages if one["name"] == changed)
-        before = _solved(folder / "solving", [*packages, f"{changed}<{version}"], base)
+        before = _solved(folder / "solving", [*packages, f"{changed}<{version}"], base, bytecode=bytecode)
         _collect(folder / "solving", folder / "wheels", [before, after])
         with serving_index(folder / "wheels") as index:
             yield Bench(folder=folder, registry=address, storage=storage, index=index, before=before, after=after)
 
 
-def _solved(clone: Path, packages: Sequence[str], base: str) -> Version:
+def _solved(clone: Path, packages: Sequence[str], base: str, *, bytecode: bool) -> Version:
     """Solve, as near to what was solved before as may be, and bring the wheels."""
     asked = Version(pip=packages)
-    declare(clone, asked, base, bytecode=False, registry="")
+    declare(clone, asked, base, bytecode=bytecode, registry="")
     for command in (reconciler("lock"), reconciler("apply")):
         run(command, clone)
     return Version(pip=packages, lock=(clone / f"environments/{NAME}.lock.json").read_bytes())
@@ -354,15 +356,22 @@ def main(arguments: Sequence[str] | None = None) -> str:
     parser.add_argument("--base", type=Path, help="an OCI layout of Debian; mmdebstrap makes one otherwise")
     options = parser.parse_args(arguments)
     tables = []
-    with tempfile.TemporaryDirectory(prefix="reconciler-benchmark-") as name, engine() as docker:
+    for bytecode in {"without": (False,), "with": (True,), "both": (False, True)}[options.bytecode]:
+        with tempfile.TemporaryDirectory(prefix="reconciler-benchmark-") as name:
+            tables.append(_table(Path(name), options, bytecode=bytecode))
+    return "\n".join(tables)
+
+
+def _table(folder: Path, options: argparse.Namespace, *, bytecode: bool) -> str:
+    # Whether bytecode is made is a part of what is asked, so each has a lock of its own.
+    with engine() as docker:
         if docker is None:
             raise SystemExit("a Docker Engine of its own needs dockerd, its client, and root")
-        with prepared(Path(name), options.packages.split(","), options.changed, options.base) as bench:
-            for bytecode in {"without": (False,), "with": (True,), "both": (False, True)}[options.bytecode]:
-                rows = compare(bench, docker, options.rounds, bytecode=bytecode)
-                what = f"{len(bench.after.packages)} packages, {'with' if bytecode else 'without'} bytecode"
-                tables.append(_HEAD.format(what=what) + "".join(f"{row.to_markdown()}\n" for row in rows))
-    return "\n".join(tables)
+        packages = options.packages.split(",")
+        with prepared(folder, packages, options.changed, options.base, bytecode=bytecode) as bench:
+            rows = compare(bench, docker, options.rounds, bytecode=bytecode)
+            what = f"{len(bench.after.packages)} packages, {'with' if bytecode else 'without'} bytecode"
+    return _HEAD.format(what=what) + "".join(f"{row.to_markdown()}\n" for row in rows)
 
 
 if __name__ == "__main__":
