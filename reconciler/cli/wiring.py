@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 CONFIG = "reconciler.yaml"
 FOLDER = ".reconciler"
 DEFAULT_REGISTRY = f"{FOLDER}/registry"
+CACHES = ("cache", "hosts", "interpreters", "layers", "wheels")
+"""What in the folder is believed by its key."""
 WORKERS = 4
 """How many environments are worked on at once: each is mostly waiting for an index or a disk."""
 OBSERVERS = 16
@@ -71,7 +73,21 @@ class Workspace:
         """The folder, from which `gc` deletes nothing while this is held."""
         from reconciler.store.usage import use  # noqa: PLC0415  # `validate` uses nothing there
 
-        use(self.folder, self)
+        use(self._trusted, self)
+        return self._trusted
+
+    @cached_property
+    def _trusted(self) -> Path:
+        """The folder, whose caches nobody committed: what stands there is believed by its key."""
+        from reconciler.sources.git import GitHistory  # noqa: PLC0415  # loaded for every plan
+
+        if self.inside and self.folder.is_dir():
+            planted = [f"{FOLDER}/{name}" for name in CACHES if (self.folder / name).exists()]
+            if planted and GitHistory(self.root).tracks(planted):
+                raise GuardError(
+                    f"git keeps files of {FOLDER}, and what stands there would be believed",
+                    hint=f"git rm -r --cached {FOLDER}, and name it in .gitignore",
+                )
         return self.folder
 
     @cached_property
@@ -170,7 +186,7 @@ class Workspace:
         from reconciler.registries.cached import CachedRegistry  # noqa: PLC0415  # a folder is as quick itself
         from reconciler.store.cache import Cache  # noqa: PLC0415  # the same
 
-        folder = self.folder / "cache" / "remote"
+        folder = self._trusted / "cache" / "remote"
         blobs = Cache(folder / "blobs", max_bytes=_MAX_BLOBS)
         return CachedRegistry(self.opened, Cache(folder / "manifests"), blobs=blobs)
 
@@ -206,7 +222,7 @@ class Workspace:
         """Derived values."""
         from reconciler.store.cache import Cache  # noqa: PLC0415  # `list` needs none
 
-        return Cache(self.folder / "cache")
+        return Cache(self._trusted / "cache")
 
     @cached_property
     def executor(self) -> Executor:

@@ -121,6 +121,11 @@ class Git:
             changed.update(head.changed)
         return Status(commit=head.commit, branch=head.branch, changed=tuple(sorted(changed)))
 
+    def tracks(self, paths: Sequence[str]) -> bool:
+        """Tell whether a file at or below one of these paths, relative to the root, is in the index."""
+        answer = self._run("ls-files", "-z", "--", *(f":(literal){path}" for path in paths))
+        return not answer.code and bool(answer.out)
+
     def head(self) -> Status:
         """Tell commit and branch alone, without a look at any file."""
         found = self._run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")

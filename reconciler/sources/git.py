@@ -49,6 +49,10 @@ class GitHistory:
             branch=status.branch,
         )
 
+    def tracks(self, paths: Sequence[str]) -> bool:
+        """Tell whether git keeps a file at or below one of these paths, relative to the root."""
+        return self._is_repository and self._git.tracks(paths)
+
     def is_ancestor(self, ancestor: Commit, descendant: Commit) -> bool | None:
         """Tell whether one commit comes before another (or is it); none where history does not reach."""
         return self._git.is_ancestor(ancestor, descendant) if self._is_repository else None
