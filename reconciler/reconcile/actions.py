@@ -190,6 +190,13 @@ def _foundations(lock: Lock, ground: Ground | None) -> Mapping[Platform, Foundat
 
 def _build(work: Work, builder: Builder, task: Task, notes: list[str]) -> Content:
     work.means.reporter.report(Progress(name=work.step.name, stage=Stage.BUILDING, detail=str(task.platform)))
+    try:
+        return _built(work, builder, task, notes)
+    except CorruptError:  # a layer of the cache was damaged, and is forgotten now
+        return _built(work, builder, task, notes)
+
+
+def _built(work: Work, builder: Builder, task: Task, notes: list[str]) -> Content:
     registry, name, key = work.means.registry, work.step.name, task.key
     image = builder.build(task)
     _check(work, builder, task, image, notes)

@@ -123,3 +123,18 @@ def test_a_folder_holds_no_second_copy_of_what_the_cache_holds(world: World) -> 
     world.repository("apply")
     names = {path.stat().st_nlink for path in (world.repository.root / ".reconciler/layers").glob("*.tar.gz")}
     assert names == ({1} if world.server else {3})  # the cache's, the shared store's, the repository's
+
+
+@pytest.mark.threat("F11")
+def test_a_layer_that_was_damaged_in_the_cache_is_made_again_at_once(world: World) -> None:
+    world.declare("first", "large")
+    world.repository("apply")
+    for path in (world.repository.root / ".reconciler/layers").glob("*.tar.gz"):
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)  # in every name that it has
+    shutil.rmtree(world.repository.root / ".reconciler/registry", ignore_errors=True)
+    if world.server is not None:
+        world.server.store.repositories.clear()
+    world.repository("apply")
+    world.repository("doctor")
