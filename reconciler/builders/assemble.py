@@ -115,7 +115,7 @@ class AssembleBuilder:
     def _provide(self, prepared: Prepared, account: Account, plans: Sequence[LayerPlan]) -> Mapping[Digest, Layer]:
         """Give every layer: from this machine, from a record, else made now."""
         task = prepared.task
-        found = {plan.key: self._find(task, plan.key) for plan in plans}
+        found = {plan.key: self._find(task, plan) for plan in plans}
         lacking = [plan for plan in plans if found[plan.key] is None]
         packages = sorted({package for plan in lacking for package in plan.packages})
         task.tell(_needed(packages, len(lacking), len(plans)))
@@ -150,12 +150,18 @@ class AssembleBuilder:
         wheels = tuple(package for package in task.lock.packages if not is_built(package))
         rest = replace(task, lock=replace(task.lock, packages=wheels))
         _, plans = _plan(rest, _open(self.bases, rest))
-        lacking = [plan for plan in plans if self._find(task, plan.key) is None]
+        lacking = [plan for plan in plans if self._find(task, plan) is None]
         self.fetch(sorted({package for plan in lacking for package in plan.packages}))
 
-    def _find(self, task: Task, key: Digest) -> Layer | None:
-        stored = self.layers.find(key)
-        return stored.layer if stored is not None else task.layers.find(key)
+    def _find(self, task: Task, plan: LayerPlan) -> Layer | None:
+        """Give a layer that is there; one of a record that does not say what its packages claim serves nobody."""
+        stored = self.layers.find(plan.key)
+        if stored is not None:
+            return stored.layer
+        layer = task.layers.find(plan.key)
+        if layer is None or plan.role is not Role.PACKAGES or LAYER_CLAIMS in layer.stream.descriptor.annotations:
+            return layer
+        return None
 
     def _make(self, task: Task, account: Account, plan: LayerPlan) -> Layer:
         assert task.lock.base is not None  # noqa: S101  # as above

@@ -111,8 +111,8 @@ def _load(entry: Present, images: Mapping[Platform, Image]) -> str:
     (image,) = images.values()
     engine = connect(os.environ)
     try:
-        found = provide(engine, image, "")
-        engine.tag(found, f"{REPOSITORY}/{facts.name}", f"v{facts.version}")
+        found = provide(engine, image, f"{facts.name}:v{facts.version}")
+        engine.tag(found, f"{REPOSITORY}/{facts.name}:v{facts.version}")
     finally:
         engine.close()
     return f"{facts.name} v{facts.version} is in the Docker Engine as {REPOSITORY}/{facts.name}:v{facts.version}"

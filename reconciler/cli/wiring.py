@@ -249,20 +249,6 @@ class Workspace:
 
         return Serial()
 
-    def judge(self, desired: Desired) -> Desired:
-        """Say which builder makes an environment, or why none of this version can."""
-        from reconciler.builders.choice import choose  # noqa: PLC0415  # `list` needs none
-
-        judged = replace(desired, builder=choose(desired.manifest))
-        if judged.builder in ("assemble", "docker"):
-            from reconciler.builders.unassembled import refuse  # noqa: PLC0415  # the same
-        else:
-            from reconciler.builders.unsupported import refuse  # noqa: PLC0415  # the same
-        refusal = refuse(judged)
-        if refusal is None:
-            return judged
-        return replace(judged, refusal=refusal.message, refusal_field=refusal.field)
-
     # -- gathering ----------------------------------------------------------------------------------------------
 
     @cached_property
@@ -281,10 +267,11 @@ class Workspace:
 
     def declared_by(self, source: Source, config: Config, paths: Sequence[str]) -> Declared:
         """Read these manifests from this source."""
+        from reconciler.builders.choice import judge  # noqa: PLC0415  # `list` needs none
         from reconciler.sources.schemas import read_schema  # noqa: PLC0415  # only commands on a repository
 
         reading = Reading(
-            source=source, config=config, schema=read_schema("environment"), cache=self.cache, judge=self.judge
+            source=source, config=config, schema=read_schema("environment"), cache=self.cache, judge=judge
         )
         return declare(reading, paths)
 

@@ -21,7 +21,6 @@ from reconciler.errors import (
     ReconcilerError,
     UnavailableError,
 )
-from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ LABEL = "dev.reconciler.run"
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _MISSING = ("executable file not found", "no such file or directory")
 _REFUSED = ("permission denied", "exec format error", "is a directory")
+_DEFAULT = "unix:///var/run/docker.sock"
+_BELOW = frozenset({"docker", "http", "requests", "urllib3"})
 _NO_GPU = "could not select device driver"
 
 
@@ -51,6 +52,17 @@ class Container:
     tty: bool = False
     stdin: bool = False
     keep_entrypoint: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """An image that an engine has, by the id that it gave it, and the digests of its uncompressed layers.
+
+    The id is the digest of the configuration, or of a manifest where containerd keeps the images.
+    """
+
+    id: str
+    layers: tuple[str, ...]
 
 
 class Output(Protocol):
@@ -91,16 +103,17 @@ class Engine:
 
     # -- images -------------------------------------------------------------------------------------------------
 
-    def has_image(self, image: Digest) -> bool:
-        """Tell whether an image is there, by its id: the digest of its configuration."""
+    def find_image(self, name: str) -> Loaded | None:
+        """Give an image by its name or id; none where there is no such one."""
         from docker import errors  # noqa: PLC0415  # heavy
 
         with engine_errors("look for an image"):
             try:
-                self._client.inspect_image(str(image))
+                found = self._client.inspect_image(name)
             except errors.ImageNotFound:
-                return False
-            return True
+                return None
+        layers = (found.get("RootFS") or {}).get("Layers") or []
+        return Loaded(id=str(found["Id"]), layers=tuple(map(str, layers)))
 
     def load(self, archive: Iterator[bytes]) -> None:
         """Load images from an archive as ``docker save`` writes them."""
@@ -109,25 +122,25 @@ class Engine:
                 if "error" in event:
                     raise BuildError(f"the Docker Engine can't load the image: {event['error']}")
 
-    def tag(self, image: Digest, repository: str, tag: str) -> None:
-        """Give an image a name."""
+    def tag(self, image: str, name: str) -> None:
+        """Give an image another name, ``REPOSITORY:TAG``."""
         with engine_errors("name the image"):
-            self._client.tag(str(image), repository, tag=tag, force=True)
+            repository, _, tag = name.rpartition(":")
+            self._client.tag(image, repository, tag=tag, force=True)
 
-    def remove_image(self, image: Digest) -> None:
-        """Remove an image that nothing else uses; one that is used, or gone, stays as it is."""
+    def remove_image(self, name: str) -> None:
+        """Take a name from an image, which goes with its last one; an image that is used, or gone, stays as it is."""
         from docker import errors  # noqa: PLC0415  # heavy
 
         with suppress(errors.APIError), engine_errors("remove the image", passed=errors.APIError):
-            self._client.remove_image(str(image))
+            self._client.remove_image(name)
 
     # -- containers ---------------------------------------------------------------------------------------------
 
     def sweep(self) -> None:
-        """Remove containers of ours that have ended, and whose runner died before it could."""
+        """Remove containers of ours whose runner on this machine was killed before it could."""
         with suppress(ReconcilerError), engine_errors("list containers"):
-            filters = {"label": LABEL, "status": ["exited", "created", "dead"]}
-            for found in self._client.containers(all=True, filters=filters):
+            for found in self._client.containers(all=True, filters={"label": LABEL}):
                 if not _lives(str((found.get("Labels") or {}).get(LABEL, ""))):
                     self._client.remove_container(found["Id"], force=True, v=True)
 
@@ -178,10 +191,13 @@ class Engine:
     def _follow(self, name: str, channel: object, container: Container, output: Output) -> int:
         from docker.utils.socket import frames_iter  # type: ignore[import-untyped]  # noqa: PLC0415  # heavy
 
-        with engine_errors("follow the container"):
-            for stream, data in frames_iter(channel, container.tty):
-                output(stream, data)
-            return int(self._client.wait(name)["StatusCode"])
+        frames = frames_iter(channel, container.tty)
+        while True:
+            with engine_errors("follow the container"):
+                frame = next(frames, None)
+                if frame is None:
+                    return int(self._client.wait(name)["StatusCode"])
+            output(*frame)  # what its taker raises is not the engine's
 
     def _remove(self, name: str) -> None:
         from docker import errors  # noqa: PLC0415  # heavy
@@ -236,14 +252,13 @@ def connect(environ: Mapping[str, str]) -> Engine:
     """Find the engine and ask who it is; an UnavailableError says which address did not answer, and why."""
     import docker  # noqa: PLC0415  # heavy
 
-    address = _address(environ)
-    failures: tuple[type[Exception], ...] = (ReconcilerError, *_failures())
+    address, settings = _place(environ)
     try:
-        settings = _settings(environ, address)
-        client = docker.APIClient(version="auto", timeout=CONNECT_S, **settings)
+        with engine_errors("be asked"):
+            client = docker.APIClient(version="auto", timeout=CONNECT_S, **settings)
         engine = Engine(client)
         client.timeout = ANSWER_S
-    except failures as error:
+    except ReconcilerError as error:
         raise UnavailableError(
             f"no Docker Engine answers at {address}: {_reason(error)}",
             hint="start one, or set DOCKER_HOST; `reconciler export` writes the image for other tools",
@@ -251,38 +266,37 @@ def connect(environ: Mapping[str, str]) -> Engine:
     return engine
 
 
-def _address(environ: Mapping[str, str]) -> str:
-    if environ.get("DOCKER_HOST"):
-        return environ["DOCKER_HOST"]
+def _place(environ: Mapping[str, str]) -> tuple[str, Mapping[str, object]]:
+    """Say where the engine is, as the docker client would: its address, and what the SDK connects with."""
     from docker.context import ContextAPI  # type: ignore[import-untyped]  # noqa: PLC0415  # heavy
-
-    with suppress(*_failures(), OSError, ValueError, KeyError, TypeError):  # settings of the client that it can't read
-        found = ContextAPI.get_current_context()
-        if found is not None and found.Host:
-            return str(found.Host)
-    return "unix:///var/run/docker.sock"
-
-
-def _settings(environ: Mapping[str, str], address: str) -> Mapping[str, object]:
     from docker.utils import kwargs_from_env  # type: ignore[import-untyped]  # noqa: PLC0415  # heavy
 
     if environ.get("DOCKER_HOST"):
-        found: Mapping[str, object] = kwargs_from_env(environment=dict(environ))
-        return found
-    return {"base_url": address}
+        with engine_errors("be found"):
+            return environ["DOCKER_HOST"], kwargs_from_env(environment=dict(environ))
+    with suppress(ReconcilerError), engine_errors("be found"):
+        context = ContextAPI.get_context(environ.get("DOCKER_CONTEXT") or None)
+        if context is not None and context.Host:
+            settings = {"base_url": context.Host}
+            return str(context.Host), settings | ({"tls": context.TLSConfig} if context.TLSConfig else {})
+    if environ.get("DOCKER_CONTEXT"):
+        raise UnavailableError(
+            f"there is no Docker context {environ['DOCKER_CONTEXT']!a}", hint="see `docker context ls`"
+        )
+    return _DEFAULT, {"base_url": _DEFAULT}
 
 
 @contextmanager
 def engine_errors(action: str, *, passed: type[Exception] | None = None) -> Iterator[None]:
-    """Turn what the SDK raises into ours, but for ``passed``, which the caller knows what to do with."""
+    """Turn what the SDK and all below it raise into ours, but for ``passed``, which the caller deals with."""
     from docker import errors  # noqa: PLC0415  # heavy
 
     try:
         yield
     except ReconcilerError:
         raise
-    except _failures() as error:
-        if passed is not None and isinstance(error, passed):
+    except Exception as error:
+        if not is_failure(error) or (passed is not None and isinstance(error, passed)):
             raise
         kind = BuildError if isinstance(error, errors.DockerException) else UnavailableError
         raise kind(f"the Docker Engine can't {action}: {_reason(error)}") from error
@@ -306,12 +320,9 @@ def start_errors(container: Container) -> Iterator[None]:
         raise
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    """Every exception that the SDK lets through: its own, and those of the HTTP library below it."""
-    from docker import errors  # noqa: PLC0415  # heavy
-    from requests import RequestException  # noqa: PLC0415  # the SDK's own
-
-    return (errors.DockerException, RequestException)
+def is_failure(error: Exception) -> bool:
+    """Tell whether an error comes from the SDK, the HTTP libraries below it, or the connection."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _BELOW
 
 
 def _reason(error: Exception) -> str:

@@ -13,8 +13,7 @@ from reconciler.clients.engine import Container, Engine, connect
 from reconciler.errors import CommandMissingError, CommandRefusedError, InterruptedByUserError, UnavailableError
 from reconciler.manifest.model import Manifest
 from reconciler.oci.descriptor import Image
-from reconciler.runners.container import PYTHON, provide
-from reconciler.values.digest import Digest
+from reconciler.runners.container import PYTHON, find, own_name, provide
 from reconciler.values.platform import Platform
 
 _MAX_OUTPUT = 1 << 16
@@ -26,14 +25,14 @@ class ContainerChecker:
     """Implements :class:`reconciler.ports.Checker` with a Docker Engine, where one answers."""
 
     environ: Mapping[str, str] = field(repr=False)
-    find: Callable[[Mapping[str, str]], Engine] = connect
+    connect: Callable[[Mapping[str, str]], Engine] = connect
 
     def check(self, manifest: Manifest, platform: Platform, image: Image) -> str | None:
         """Run the checks; the image is in the engine for as long as that takes, unless it was there before."""
         if not (manifest.checks.imports or manifest.checks.command):
             return None
         try:
-            engine = self.find(self.environ)
+            engine = self.connect(self.environ)
         except UnavailableError as error:
             return f"the checks were not run: {error.message}"
         try:
@@ -45,10 +44,9 @@ class ContainerChecker:
         return None
 
     def _check(self, engine: Engine, manifest: Manifest, image: Image) -> None:
-        found = image.blobs[0].digest
-        stays = engine.has_image(found)
+        stays = find(engine, image) is not None
         try:
-            provide(engine, image, "")
+            found = provide(engine, image, "")
             checks = manifest.checks
             if checks.imports:
                 self._run(engine, manifest, found, "imports", (PYTHON, "-c", IMPORT, *checks.imports))
@@ -56,9 +54,9 @@ class ContainerChecker:
                 self._run(engine, manifest, found, "command", checks.command)
         finally:
             if not stays:
-                engine.remove_image(found)
+                engine.remove_image(own_name(image))
 
-    def _run(self, engine: Engine, manifest: Manifest, image: Digest, name: str, command: Sequence[str]) -> None:
+    def _run(self, engine: Engine, manifest: Manifest, image: str, name: str, command: Sequence[str]) -> None:
         variables, secrets = expand_known(manifest.environment_variables, self.environ)
         written = bytearray()
 
@@ -66,9 +64,7 @@ class ContainerChecker:
             written.extend(data)
             del written[:-_MAX_OUTPUT]
 
-        container = Container(
-            image=str(image), command=tuple(command), environment=variables, host={"network_mode": "none"}
-        )
+        container = Container(image=image, command=tuple(command), environment=variables, host={"network_mode": "none"})
         try:
             with engine.started(container, keep) as (running, follow), ending(lambda: running.kill("SIGKILL")) as ended:
                 status = _in_time(follow, lambda: running.kill("SIGKILL"))

@@ -15,11 +15,11 @@ from typing import BinaryIO
 from reconciler.clients.engine import Container, Engine, Running, bind, connect
 from reconciler.clients.terminal import Terminal, forwarded_signals
 from reconciler.errors import BuildError, CommandMissingError, SourceError, UsageError
+from reconciler.oci.configuration import parse_config
 from reconciler.oci.descriptor import Image
 from reconciler.oci.packed import to_docker_archive
 from reconciler.ports import Progress, Reporter, Run, Stage
 from reconciler.runners.settings import host_settings
-from reconciler.values.digest import Digest
 
 WORKSPACE = "/workspace"
 PYTHON = "/opt/venv/bin/python"
@@ -33,7 +33,7 @@ class ContainerRunner:
 
     environ: Mapping[str, str] = field(repr=False)
     reporter: Reporter
-    find: Callable[[Mapping[str, str]], Engine] = connect
+    connect: Callable[[Mapping[str, str]], Engine] = connect
 
     def run(self, run: Run) -> int:
         """Run to the end and give the exit status: 127 where there is no such command, 126 where it can't be run."""
@@ -41,7 +41,7 @@ class ContainerRunner:
             raise UsageError("no command to run", hint="name one after `--`")
         if not run.folder.is_dir():
             raise SourceError(f"no folder {run.folder}")
-        engine = self.find(self.environ)
+        engine = self.connect(self.environ)
         try:
             return self._run(engine, run)
         finally:
@@ -56,7 +56,7 @@ class ContainerRunner:
                 hint=f"add {engine.platform} to the manifest's `platforms`",
             )
         engine.sweep()
-        if not engine.has_image(image.blobs[0].digest):
+        if find(engine, image) is None:
             self.reporter.report(Progress(name=run.name, stage=Stage.LOADING, detail="into the Docker Engine"))
         loaded = provide(engine, image, run.reference)
         terminal = Terminal(sys.stdin, sys.stdout)
@@ -71,28 +71,54 @@ def _attended(running: Running, follow: Callable[[], int], terminal: Terminal) -
         return follow()
 
 
-def provide(engine: Engine, image: Image, reference: str) -> Digest:
-    """See to it that an engine has an image, and give its id; ``reference`` is ``NAME:vN``, empty for no name."""
-    found = image.blobs[0].digest
-    if not engine.has_image(found):
-        name = f"{REPOSITORY}/{reference}"
-        engine.load(to_docker_archive(image, [name] if reference else []))
-        if not engine.has_image(found):
-            raise BuildError(
-                f"the Docker Engine took the image and has it under another id than {found}",
-                hint="`reconciler doctor` checks what is registered",
-            )
-    return found
+def find(engine: Engine, image: Image) -> str | None:
+    """Give the id that an engine has for an image; none where it has none.
+
+    By the digest of its configuration, or by a name of ours that has it: not every engine takes that for the id.
+    """
+    layers = _layers(image)
+    for name in (str(image.blobs[0].digest), own_name(image)):
+        found = engine.find_image(name)
+        if found is not None and found.layers == layers:
+            return found.id
+    return None
 
 
-def _container(run: Run, image: Digest, user: str, terminal: Terminal, environ: Mapping[str, str]) -> Container:
+def own_name(image: Image) -> str:
+    """Give the name that an image alone has."""
+    return f"{REPOSITORY}/by-configuration:{image.blobs[0].digest.hex}"
+
+
+def provide(engine: Engine, image: Image, reference: str) -> str:
+    """See to it that an engine has an image, and give its id; ``reference`` is ``NAME:vN``, empty for no such name."""
+    there = find(engine, image)
+    if there is not None:
+        return there
+    name = f"{REPOSITORY}/{reference}" if reference else own_name(image)
+    engine.load(to_docker_archive(image, [name]))
+    found = engine.find_image(name)
+    if found is None or found.layers != _layers(image):
+        raise BuildError(
+            f"the Docker Engine took the image {name} and has another one under that name",
+            hint="`reconciler doctor` checks what is registered",
+        )
+    if reference and found.id != str(image.blobs[0].digest):
+        engine.tag(found.id, own_name(image))
+    return found.id
+
+
+def _layers(image: Image) -> tuple[str, ...]:
+    return tuple(str(digest) for digest in parse_config(image.blobs[0]).diff_ids)
+
+
+def _container(run: Run, image: str, user: str, terminal: Terminal, environ: Mapping[str, str]) -> Container:
     first = run.command[0]
     if first.endswith(".py") and not (run.folder / first).is_file():
         raise CommandMissingError(f"no script {first} in {run.folder}", hint="say where it is with --source")
     command = (PYTHON, *run.command) if first.endswith(".py") else run.command
     settings = host_settings(run.settings)
     return Container(
-        image=str(image),
+        image=image,
         command=command,
         user=user,
         folder=WORKSPACE,

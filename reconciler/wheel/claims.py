@@ -91,7 +91,7 @@ def _claims(folder: _Folder, path: str, depth: int) -> Iterator[str]:
     if not shared and (len(folder.folders) + len(folder.files) > few or depth > DEPTH):
         yield f"d{_hash(path, _PATH)}"
         return
-    if not shared:
+    if path:
         yield f"x{_hash(path, _PATH)}"
     for name, member in folder.files.items():
         yield f"f{_hash(_join(path, name), _PATH)}{_hash(_content(member), _CONTENT)}"

@@ -15,11 +15,13 @@ NOBODYS: Mapping[str, str] = MappingProxyType({})
 def merge(groups: Iterable[tuple[str, Iterable[Member]]], taken: Mapping[str, str] = NOBODYS) -> tuple[Member, ...]:
     """Give the files of several wheels, by the name of each; the first by name keeps what several have.
 
-    What two have with other bytes, another mode, or once as a file and once as a folder, is a BuildError, and so is a
-    path that is ``taken``, path to whose it is.
+    What two have with other bytes, another mode, or once as a file and once as a folder, is a BuildError. The paths of
+    files that are ``taken``, path to whose it is, count as had by those.
     """
     files: dict[str, tuple[str, Member]] = {}
     folders: dict[str, str] = {}
+    for path, owner in taken.items():
+        _above(path, owner, folders)
     for name, members in sorted(groups, key=lambda group: group[0]):
         for member in members:
             if member.path in taken:
@@ -28,8 +30,8 @@ def merge(groups: Iterable[tuple[str, Iterable[Member]]], taken: Mapping[str, st
             if there is not member and not _equal(there, member):
                 raise _clash(owner, name, member.path)
             _above(member.path, name, folders)
-    for path in files.keys() & folders.keys():
-        raise _clash(files[path][0], folders[path], path)
+    for path in folders.keys() & {*files, *taken}:
+        raise _clash(files[path][0] if path in files else taken[path], folders[path], path)
     return tuple(member for _, member in files.values())
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.assembly.key import LAYER_KEY
 from reconciler.builders.assemble import AssembleBuilder
 from reconciler.builders.bytecode import BytecodeMaker
 from reconciler.builders.sources import Prepared
@@ -249,10 +250,41 @@ def test_packages_of_one_namespace_need_no_wheel_of_one_another(world: World) ->
     assert fetched == ["two"]
 
 
-def test_a_package_that_has_a_file_of_the_environment_itself_is_refused(world: World) -> None:
-    package = world.wheel("sly", modules={"sly-1.0.data/data/bin/python": "x"})
-    with pytest.raises(BuildError, match=r"sly-1\.0.*the environment itself.*/opt/venv/bin/python"):
+@pytest.mark.threat("T8")
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [
+        ("bin/python", "bin/python"),
+        ("bin", "bin"),
+        ("lib64/x.so", "lib64"),
+        ("pyvenv.cfg", "pyvenv.cfg"),
+    ],
+)
+def test_a_package_that_has_a_file_of_the_environment_itself_is_refused(world: World, file: str, path: str) -> None:
+    package = world.wheel("sly", modules={f"sly-1.0.data/data/{file}": "x"})
+    with pytest.raises(BuildError, match=rf"both have /{PREFIX}/{path}, and not") as refused:
         world.builder().build(world.task([package]))
+    assert "the environment itself" in refused.value.message
+    assert "sly-1.0" in refused.value.message
+
+
+@pytest.mark.parametrize("claims", [True, False])
+def test_a_layer_of_a_record_that_does_not_say_what_it_claims_is_made_again(world: World, *, claims: bool) -> None:
+    task = world.task([world.wheel("thing")])
+    first = world.builder().build(task)
+    ids = dict(zip((stream.digest for stream in first.streams), config_of(first).diff_ids, strict=True))
+
+    class Records:
+        def find(self, key: Digest) -> Layer | None:
+            found = next(stream for stream in first.streams if str(key) in stream.descriptor.annotations.values())
+            annotations = {LAYER_KEY: str(key), **(found.descriptor.annotations if claims else {})}
+            plain = replace(found, descriptor=replace(found.descriptor, annotations=annotations))
+            return Layer(stream=plain, diff_id=ids[found.digest])
+
+    fetched: list[str] = []
+    made = world.builder(layers="empty", fetched=fetched).build(replace(task, layers=Records()))
+    assert made.manifest == first.manifest
+    assert fetched == ([] if claims else ["thing"])
 
 
 # -- the same bytes, and no more of them than needed --------------------------------------------------------------

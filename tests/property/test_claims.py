@@ -46,6 +46,13 @@ def test_claims_are_a_function_of_the_files(files: dict[str, bytes]) -> None:
     assert claims_of(found, PREFIX) == claims_of(reversed(found), PREFIX)
 
 
+@pytest.mark.parametrize("folder", ["share", "etc", "include", "bin", "lib", "lib/python3.11", MODULES])
+def test_a_file_in_place_of_a_folder_that_all_share_meets_what_is_in_it(folder: str) -> None:
+    one, other = [file_of(f"{PREFIX}/{folder}", b"x")], [file_of(f"{PREFIX}/{folder}/y", b"y")]
+    assert meet(one, other)
+    assert meet(other, one)
+
+
 def test_packages_of_one_namespace_do_not_meet() -> None:
     one = members({"nvidia/__init__.py": b"", **{f"nvidia/cublas/lib/{n}.so": b"1" for n in range(40)}})
     other = members({"nvidia/__init__.py": b"", **{f"nvidia/cudnn/lib/{n}.so": b"2" for n in range(40)}})
