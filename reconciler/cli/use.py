@@ -57,6 +57,9 @@ def run_command(
 
     A first word that ends in .py goes to the environment's Python; anything else is a command. Signals and the exit
     status are the command's own.
+
+    A container image runs in a Docker Engine (DOCKER_HOST, else as the docker client finds it), with the source folder
+    at /workspace and under your own ids.
     """
     from reconciler.runners.table import RUNNERS  # noqa: PLC0415  # start-up
 
