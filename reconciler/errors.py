@@ -124,6 +124,10 @@ class CorruptError(RegistryError):
     """Content is not what its digest, its size or its format says."""
 
 
+class DamagedCacheError(CorruptError):
+    """What this machine had kept was damaged, and is forgotten now: to do the work again makes it anew."""
+
+
 class UnavailableError(RegistryError):
     """The registry does not answer."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from reconciler.errors import CorruptError, GuardError, NotFoundError, ReconcilerError
+from reconciler.errors import CorruptError, DamagedCacheError, GuardError, NotFoundError, ReconcilerError
 from reconciler.lock.model import Lock
 from reconciler.manifest.desired import Desired
 from reconciler.oci.descriptor import Content, Image
@@ -192,7 +192,7 @@ def _build(work: Work, builder: Builder, task: Task, notes: list[str]) -> Conten
     work.means.reporter.report(Progress(name=work.step.name, stage=Stage.BUILDING, detail=str(task.platform)))
     try:
         return _built(work, builder, task, notes)
-    except CorruptError:  # a layer of the cache was damaged, and is forgotten now
+    except DamagedCacheError:
         return _built(work, builder, task, notes)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from reconciler.assembly.key import LAYER_KEY
-from reconciler.errors import CorruptError
+from reconciler.errors import DamagedCacheError
 from reconciler.oci import media
 from reconciler.oci.descriptor import Descriptor, Stream
 from reconciler.oci.member import Packed
@@ -35,7 +35,7 @@ _BYTES, _ABOUT, _LOCK = ".tar.gz", ".json", ".lock"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredLayer:
-    """A layer on this disk. ``read`` gives its bytes, and raises a CorruptError at their end where they are others."""
+    """A layer on this disk. ``read`` gives its bytes; where they are others, a DamagedCacheError at their end."""
 
     key: Digest
     diff_id: Digest
@@ -141,7 +141,7 @@ class LayerStore:
         if left or hashed.hexdigest() != digest.hex:
             with suppress(OSError):
                 self._path(key, _ABOUT).unlink()
-            raise CorruptError(f"{path} is damaged", hint="run the command again; the layer is made again")
+            raise DamagedCacheError(f"{path} is damaged", hint="run the command again; the layer is made again")
 
     def _path(self, key: Digest, ending: str) -> Path:
         return self.path / f"{key.hex}{ending}"
