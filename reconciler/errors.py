@@ -15,6 +15,7 @@
     ├── RegistryError               1   a registry answered, and what it answered can't be used
     │   ├── NotFoundError           1   not there (only a 404 of the registry's own kind)
     │   ├── CorruptError            1   the content is not what its digest or its format says
+    │   │   └── DamagedCacheError   1   what this machine had kept is damaged, and forgotten now
     │   ├── UnavailableError       69   no answer
     │   │   └── TryLaterError      75   an answer that says: later
     │   └── DeniedError            77   not authorised
@@ -125,7 +126,7 @@ class CorruptError(RegistryError):
 
 
 class DamagedCacheError(CorruptError):
-    """What this machine had kept was damaged, and is forgotten now: to do the work again makes it anew."""
+    """What this machine had kept is damaged, and forgotten now: the same work done again makes it anew."""
 
 
 class UnavailableError(RegistryError):

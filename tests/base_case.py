@@ -11,6 +11,7 @@ from reconciler.oci.descriptor import Content
 from reconciler.oci.image import ImageConfig, to_manifest
 from reconciler.oci.member import Member, file_of, link_of
 from reconciler.oci.tar import with_folders, write_tar
+from reconciler.ports import BaseImage, Ground, Layers, SystemQuestion, Tell, tell_nobody
 from reconciler.registries.layout import LayoutRegistry
 from reconciler.store.content import ContentStore
 from reconciler.values.digest import Digest
@@ -59,3 +60,19 @@ def write_base(
     manifest = to_manifest(written, [blob.describe() for blob in blobs])
     registry.push(folder.name, manifest, tags=[tag])
     return manifest.digest
+
+
+class NoSystems:
+    """Makes no base of packages: what is tested is built on images (``ports.Systems``)."""
+
+    def handles(self, entry: str) -> bool:
+        del entry
+        return False
+
+    def resolve(self, question: SystemQuestion) -> Ground:
+        raise AssertionError(question)
+
+    def open(
+        self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody
+    ) -> BaseImage:
+        raise AssertionError(ground, platform, layers, tell)

@@ -18,13 +18,13 @@ from reconciler.assembly.place import PREFIX, relocate
 from reconciler.assembly.replaced import replaced_names, whiteouts_of
 from reconciler.assembly.skeleton import skeleton_of
 from reconciler.assembly.venv import environment_of, minor_of
+from reconciler.builders.bases import open_base
 from reconciler.builders.below import compare_below, suspected_below
 from reconciler.builders.bytecode import BytecodeMaker
 from reconciler.builders.collisions import Groups, compare, suspected
 from reconciler.builders.sources import Prepared, WheelLostError, prepare_nothing
 from reconciler.builders.unassembled import refuse
 from reconciler.clients.roots import read_root
-from reconciler.errors import BuildError
 from reconciler.lock.model import Package
 from reconciler.lock.requirements import is_built
 from reconciler.manifest.desired import Desired
@@ -34,7 +34,7 @@ from reconciler.oci.image import to_manifest
 from reconciler.oci.manifest import parse_image
 from reconciler.oci.member import Kind, Member, Packed
 from reconciler.oci.tar import with_folders, write_pieces
-from reconciler.ports import BaseImage, Bases, Executor, Layer, Task
+from reconciler.ports import BaseImage, Bases, Executor, Layer, Systems, Task
 from reconciler.store.layers import LayerStore
 from reconciler.store.wheels import WheelStore
 from reconciler.values.digest import Digest
@@ -63,6 +63,7 @@ class AssembleBuilder:
     """
 
     bases: Bases
+    systems: Systems
     layers: LayerStore
     wheels: WheelStore
     fetch: Fetch
@@ -90,7 +91,7 @@ class AssembleBuilder:
             return self._build(self.prepare_wheels(task, ahead, anew=True))
 
     def _build(self, prepared: Prepared) -> Image:
-        task, base = prepared.task, _open(self.bases, prepared.task)
+        task, base = prepared.task, self._open(prepared.task)
         config, manifest = parse_config(base.config), parse_image(base.manifest)
         account, plans = _plan(task, base)
         made = self._provide(prepared, account, plans)
@@ -111,6 +112,9 @@ class AssembleBuilder:
         return Image(
             manifest=to_manifest(written, [stream.descriptor for stream in streams]), blobs=(written,), streams=streams
         )
+
+    def _open(self, task: Task) -> BaseImage:
+        return open_base(self.bases, self.systems, task)
 
     def _provide(self, prepared: Prepared, account: Account, plans: Sequence[LayerPlan]) -> Mapping[Digest, Layer]:
         """Give every layer: from this machine, from a record, else made now."""
@@ -149,7 +153,7 @@ class AssembleBuilder:
         """Bring the wheels of layers that lack whichever wheels are built: a package that is built changes its own."""
         wheels = tuple(package for package in task.lock.packages if not is_built(package))
         rest = replace(task, lock=replace(task.lock, packages=wheels))
-        _, plans = _plan(rest, _open(self.bases, rest))
+        _, plans = _plan(rest, self._open(rest))
         lacking = [plan for plan in plans if self._find(task, plan) is None]
         self.fetch(sorted({package for plan in lacking for package in plan.packages}))
 
@@ -179,7 +183,7 @@ class AssembleBuilder:
 
     def _members(self, task: Task, account: Account, plan: LayerPlan, opened: ExitStack) -> Iterator[Member]:
         if plan.role is Role.REPLACED:
-            return _replaced(task, _open(self.bases, task))
+            return _replaced(task, self._open(task))
         if plan.role is Role.ENVIRONMENT:
             return skeleton_of(task.desired, task.lock, account)
         if plan.role is Role.PACKAGES:
@@ -212,14 +216,6 @@ def _needed(packages: Sequence[Package], lacking: int, layers: int) -> str:
         return f"all {layers} layers are there"
     size = sum(package.size for package in packages)
     return f"{lacking} of {layers} layers to make, from {len(packages)} package(s) of {size / 1e6:.1f} MB"
-
-
-def _open(bases: Bases, task: Task) -> BaseImage:
-    base = task.lock.base
-    if base is None:
-        raise BuildError("the lock names no base image", hint="run `reconciler lock` again")
-    credential = task.desired.manifest.docker.base_credential
-    return bases.open(base.image, task.platform, digest=task.below or Digest.parse(base.digest), credential=credential)
 
 
 def _replaced(task: Task, base: BaseImage) -> Iterator[Member]:

@@ -19,7 +19,7 @@ from reconciler.clients.compiler import LIMIT_S, Compiler, compiling
 from reconciler.clients.interpreter import this_platform
 from reconciler.errors import BuildError, ResolveError
 from reconciler.oci.member import Member
-from reconciler.ports import BaseImage, Bases, Task
+from reconciler.ports import BaseImage, Bases, Systems, Task, ground_of
 from reconciler.store.durable import disk_errors
 from reconciler.store.interpreters import InterpreterStore
 from reconciler.values.canonical import digest_of
@@ -39,6 +39,7 @@ class BytecodeMaker:
     """
 
     bases: Bases
+    systems: Systems
     interpreters: InterpreterStore
     spool: Path
     here: Platform = field(default_factory=this_platform)
@@ -99,6 +100,11 @@ class BytecodeMaker:
         credential = task.desired.manifest.docker.base_credential
         own, found = task.lock.interpreter.version, task.foundations.get(self.here)
         pinned = found if found is not None and found.version == own else None
+        ground = ground_of(pinned.lock) if pinned is not None and pinned.lock is not None else None
+        if ground is not None:
+            return self.systems.open(ground, self.here, layers=task.layers, tell=task.tell), ground.interpreter
+        if task.lock.system is not None:
+            raise _nowhere(task, self.here, "the lock is not for it")
         try:
             opened = self.bases.open(
                 base.image, self.here, digest=pinned.manifest if pinned else None, credential=credential

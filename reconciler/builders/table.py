@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler.builders.host import HostBuilder
 from reconciler.builders.usermanaged import UserManagedBuilder
 from reconciler.clients.uv import Uv
-from reconciler.ports import Bases, Builder, Executor
+from reconciler.ports import Bases, Builder, Executor, Systems
 from reconciler.store.hosts import Hosts
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ class Tools(Protocol):
     @property
     def bases(self) -> Bases:
         """Find base images."""
+
+    @property
+    def systems(self) -> Systems:
+        """Make bases of packages."""
 
     @property
     def layers(self) -> LayerStore:
@@ -95,12 +99,15 @@ def _assemble(tools: Tools) -> Builder:
     )
     return AssembleBuilder(
         bases=tools.bases,
+        systems=tools.systems,
         layers=tools.layers,
         wheels=fetcher.store,
         fetch=fetcher.fetch,
         prepare_wheels=sources.prepare,
         executor=tools.makers,
-        bytecode=BytecodeMaker(bases=tools.bases, interpreters=tools.interpreters, spool=tools.layers.path),
+        bytecode=BytecodeMaker(
+            bases=tools.bases, systems=tools.systems, interpreters=tools.interpreters, spool=tools.layers.path
+        ),
         read=lambda path: tools.source.read(path, limit=MAX_FILE),
     )
 

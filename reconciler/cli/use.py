@@ -72,7 +72,8 @@ def run_command(
     if entry.record.facts.archived:
         name, version = entry.record.facts.name, entry.record.facts.version
         click.echo(f"note: {name} is archived; version {version} still runs", err=True)
-    runner = RUNNERS[builder](workspace.hosts, workspace.uv, _display(), workspace.index_addresses)
+    tools = workspace.tools
+    runner = RUNNERS[builder](tools.hosts, tools.uv, _display(), tools.index_addresses)
     run = _run(workspace, entry, command, Path(source))
     workspace.remember()  # the command takes this process's place
     return runner.run(run)

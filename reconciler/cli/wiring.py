@@ -19,17 +19,13 @@ from reconciler.reconcile.declaration import Declared, Reading, declare, manifes
 
 if TYPE_CHECKING:
     from reconciler import ports
-    from reconciler.builders.fetcher import WheelFetcher
-    from reconciler.clients.uv import Uv
+    from reconciler.cli.tools import Toolbox
     from reconciler.plan.observed import Observed
     from reconciler.plan.state import State
-    from reconciler.ports import Bases, Executor, History, Registry, Reporter, Source
+    from reconciler.ports import Executor, History, Registry, Reporter, Source
     from reconciler.reconcile.means import Means
     from reconciler.reconcile.survey import Sight
     from reconciler.registries.cached import CachedRegistry
-    from reconciler.store.hosts import Hosts
-    from reconciler.store.interpreters import InterpreterStore
-    from reconciler.store.layers import LayerStore
     from reconciler.values.commit import Revision
 
 CONFIG = "reconciler.yaml"
@@ -304,15 +300,17 @@ class Workspace:
         from reconciler.resolvers.table import resolvers  # noqa: PLC0415  # the same
         from reconciler.runners.table import checkers  # noqa: PLC0415  # the same
 
+        tools = self.tools
         return Means(
             checkers=checkers(os.environ),
             registry=self.registry,
-            builders={name: make(self) for name, make in BUILDERS.items()},
+            builders={name: make(tools) for name, make in BUILDERS.items()},
             resolvers=resolvers(
                 os.environ,
-                bases=self.bases,
+                bases=tools.bases,
+                systems=tools.systems,
                 cache=self.cache,
-                indexes=self.index_addresses,
+                indexes=tools.index_addresses,
                 repository=self.root,
             ),
             executor=self.executor,
@@ -321,66 +319,16 @@ class Workspace:
         )
 
     @cached_property
-    def hosts(self) -> Hosts:
-        """The environments on this machine."""
-        from reconciler.store.hosts import Hosts  # noqa: PLC0415  # only what makes or uses environments
+    def tools(self) -> Toolbox:
+        """What builders, resolvers and runners are made of."""
+        from reconciler.cli.tools import Toolbox  # noqa: PLC0415  # only what makes or uses environments
 
-        return Hosts(self._used / "hosts")
-
-    @cached_property
-    def uv(self) -> Uv:
-        """Run uv, which sees nothing of the repository."""
-        from reconciler.clients.uv import Uv  # noqa: PLC0415  # the same
-
-        return Uv(environ=os.environ, outside=self.root)
-
-    @cached_property
-    def bases(self) -> Bases:
-        """Base images."""
-        from reconciler.registries.bases import ImageBases  # noqa: PLC0415  # the same
-
-        return ImageBases(connect=self.open, root=self.root, target=self.address, environments=self.registry)
-
-    @cached_property
-    def layers(self) -> LayerStore:
-        """The layers that were made here."""
-        from reconciler.clients.compression import compress  # noqa: PLC0415  # the same
-        from reconciler.store.layers import LayerStore  # noqa: PLC0415  # the same
-
-        return LayerStore(path=self._used / "layers", compress=compress)
-
-    @cached_property
-    def interpreters(self) -> InterpreterStore:
-        """The interpreters of base images that were unpacked here."""
-        from reconciler.store.interpreters import InterpreterStore  # noqa: PLC0415  # the same
-
-        return InterpreterStore(path=self._used / "interpreters")
-
-    @cached_property
-    def fetcher(self) -> WheelFetcher:
-        """Who brings wheels, and where they are kept."""
-        from reconciler.builders.fetcher import WheelFetcher  # noqa: PLC0415  # the same
-        from reconciler.store.wheels import WheelStore  # noqa: PLC0415  # the same
-
-        return WheelFetcher(
-            store=WheelStore(path=self._used / "wheels"),
-            uv=self.uv,
-            executor=self.transfers,
-            sources=self.index_addresses,
-            repository=self.root,
-        )
-
-    @cached_property
-    def makers(self) -> Executor:
-        """Who makes layers, a thread a processor: hashing and compressing keep it busy."""
-        from reconciler.executors.transfers import Transfers  # noqa: PLC0415  # the same
-
-        return Transfers(os.cpu_count() or 1)
+        return Toolbox(workspace=self, environ=os.environ)
 
     @property
-    def index_addresses(self) -> dict[str, str]:
-        """The package indexes that the configuration names, alias to address."""
-        return {alias: source.url for alias, source in self.config.indexes.items()}
+    def used(self) -> Path:
+        """The folder, from which `gc` deletes nothing while this is held."""
+        return self._used
 
 
 def open_workspace(*, directory: str | None, at: str | None = None, registry: str | None = None) -> Workspace:

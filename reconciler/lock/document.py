@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import starmap
 
 from reconciler.errors import ManifestError
 from reconciler.lock import form
 from reconciler.lock.model import FORMAT_VERSION, Base, Interpreter, Lock, Package, PlatformLock
+from reconciler.lock.system import Archive, Part, System, SystemPackage
 from reconciler.values.canonical import Json
 from reconciler.values.digest import Digest
 from reconciler.values.location import Location
@@ -101,8 +103,9 @@ def _platform(name: str) -> Platform:
 
 
 def _platform_lock(value: Json, path: tuple[str | int, ...]) -> PlatformLock:
-    body = _object(value, path, ("python", "libc", "packages", "observed"), optional=("base",))
+    body = _object(value, path, ("python", "libc", "packages", "observed"), optional=("base", "system"))
     return PlatformLock(
+        system=_system(body["system"], (*path, "system")) if "system" in body else None,
         base=_base(body["base"], (*path, "base")) if "base" in body else None,
         interpreter=_interpreter(body["python"], (*path, "python")),
         libc=_text(body["libc"], (*path, "libc"), "libc"),
@@ -128,9 +131,61 @@ def _base(value: Json, path: tuple[str | int, ...]) -> Base:
     )
 
 
+def _system(value: Json, path: tuple[str | int, ...]) -> System:
+    body = _object(value, path, ("distribution", "suite", "variant", "archives", "packages"))
+    system = System(
+        **{key: _text(body[key], (*path, key), key) for key in ("distribution", "suite", "variant")},
+        archives=tuple(starmap(_archive, _items(body["archives"], (*path, "archives")))),
+        packages=tuple(starmap(_system_package, _items(body["packages"], (*path, "packages")))),
+    )
+    known, seen = {archive.name for archive in system.archives}, set[str]()
+    for index, package in enumerate(system.packages):
+        if package.archive not in known:
+            raise _FieldError((*path, "packages", index, "archive"), f"no archive is named {package.archive}")
+        if package.name in seen:
+            raise _FieldError((*path, "packages", index, "name"), f"the package {package.name} stands twice")
+        seen.add(package.name)
+    return system
+
+
+def _items(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[Json, tuple[str | int, ...]]]:
+    if not isinstance(value, list) or len(value) > MAX_PACKAGES:
+        raise _FieldError(path, f"a list of at most {MAX_PACKAGES} is needed")
+    return ((item, (*path, index)) for index, item in enumerate(value))
+
+
+def _archive(value: Json, path: tuple[str | int, ...]) -> Archive:
+    body = _object(value, path, ("alias", "suite", "component", "date", "digest"))
+    texts = {key: _text(body[key], (*path, key), key) for key in ("alias", "suite", "component", "date")}
+    return Archive(**texts, digest=str(_digest(body["digest"], (*path, "digest"))))
+
+
+def _system_package(value: Json, path: tuple[str | int, ...]) -> SystemPackage:
+    kinds = {
+        "name": "name",
+        "version": "version",
+        "architecture": "architecture",
+        "file": "path in an archive",
+        "sha256": "sha256",
+        "archive": "archive",
+        "part": "part",
+    }
+    body = _object(value, path, (*kinds, "size"))
+    texts = {key: _text(body[key], (*path, key), kind) for key, kind in kinds.items()}
+    part = Part(texts.pop("part"))
+    return SystemPackage(**texts, size=_size(body["size"], (*path, "size")), part=part)
+
+
+def _size(value: Json, path: tuple[str | int, ...]) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= form.MAX_SIZE:
+        raise _FieldError(path, "a number of bytes is needed")
+    return value
+
+
 def _interpreter(value: Json, path: tuple[str | int, ...]) -> Interpreter:
-    body = _object(value, path, ("implementation", "version", "abi", "provider"))
+    body = _object(value, path, ("implementation", "version", "abi", "provider"), optional=("build",))
     return Interpreter(
+        build=_package(body["build"], (*path, "build")) if "build" in body else None,
         implementation=_text(body["implementation"], (*path, "implementation"), "implementation"),
         version=_text(body["version"], (*path, "version"), "python version"),
         abi=_text(body["abi"], (*path, "abi"), "abi"),
@@ -156,11 +211,8 @@ def _packages(value: Json, path: tuple[str | int, ...]) -> tuple[Package, ...]:
 
 def _package(value: Json, path: tuple[str | int, ...]) -> Package:
     body = _object(value, path, ("name", "version", "file", "size", "sha256", "source"))
-    size = body["size"]
-    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= form.MAX_SIZE:
-        raise _FieldError((*path, "size"), "a number of bytes is needed")
     texts = {kind: _text(body[kind], (*path, kind), kind) for kind in ("name", "version", "file", "sha256", "source")}
-    return Package(size=size, **texts)
+    return Package(size=_size(body["size"], (*path, "size")), **texts)
 
 
 def _observed(value: Json, path: tuple[str | int, ...]) -> Mapping[str, str]:
@@ -274,7 +326,20 @@ def _platform_text(platform: PlatformLock) -> str:
     if platform.base is not None:
         fields = [f"        {_one_line(name)}: {_one_line(value)}" for name, value in platform.base.to_json().items()]
         lines.insert(0, f'      "base": {_block("{", fields, "}")}')
+    if platform.system is not None:
+        lines.insert(1, f'      "system": {_system_text(platform.system)}')
     return "{\n" + ",\n".join(lines) + "\n    }"
+
+
+def _system_text(system: System) -> str:
+    value = system.to_json()
+    fields = [f"        {_one_line(name)}: {_one_line(value[name])}" for name in ("distribution", "suite", "variant")]
+    for name in ("archives", "packages"):
+        items = value[name]
+        assert isinstance(items, list)  # noqa: S101  # as it is written
+        rows = [f"          {_one_line(item)}" for item in items]
+        fields.append(f"        {_one_line(name)}: " + ("[\n" + ",\n".join(rows) + "\n        ]" if rows else "[]"))
+    return _block("{", fields, "}")
 
 
 def _block(opening: str, lines: list[str], closing: str) -> str:

@@ -9,6 +9,8 @@ MAX_SIZE = 1 << 50
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ALIAS = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_STEP = "[A-Za-z0-9_][A-Za-z0-9+._~%:-]"
+_RELEASE = re.compile(r"[0-9]{8}(?:T[0-9]{4,6})?")
 _PATTERNS = {
     "implementation": re.compile(r"[a-z]{1,32}"),
     "python version": re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9A-Za-z.+]{1,32})?"),
@@ -19,6 +21,18 @@ _PATTERNS = {
     "version": re.compile(r"[A-Za-z0-9_][A-Za-z0-9!+._~:-]{0,199}"),
     "file": re.compile(r"[A-Za-z0-9_][A-Za-z0-9!+._~%-]{0,299}"),
     "sha256": _SHA256,
+    "alias": _ALIAS,
+    "suite": re.compile(r"[a-z0-9][a-z0-9._-]{0,99}(?:/[a-z0-9._-]{1,99})?"),
+    "component": re.compile(r"[a-z0-9][a-z0-9._-]{0,99}(?:/[a-z0-9._-]{1,99})?"),
+    "date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
+    "architecture": re.compile(r"[a-z0-9][a-z0-9-]{0,31}"),
+    "path in an archive": re.compile(
+        r"(?:[A-Za-z0-9_][A-Za-z0-9+._~%:-]{0,199}/){0,20}[A-Za-z0-9_][A-Za-z0-9+._~%:-]{0,299}"
+    ),
+    "archive": re.compile(r"[a-z0-9._-]{1,255}(?:/[a-z0-9._-]{1,100}){2,4}"),
+    "part": re.compile(r"base|python|added"),
+    "variant": re.compile(r"standard|slim"),
+    "distribution": re.compile(r"[a-z]{1,32}"),
     "image": re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+~-]{0,999}"),
     "path in a base": re.compile(r"(?:[^\x00-\x1f\x7f/]{1,255}/)*[^\x00-\x1f\x7f/]{1,255}"),
     "accounts": re.compile(r"(?:[^\x00-\x08\x0b-\x1f\x7f]){0,100000}"),
@@ -39,8 +53,8 @@ def is_source(text: str) -> bool:
     kind, _, rest = text.partition(":")
     if not rest or len(text) > 2000 or not text.isprintable() or " " in text:  # noqa: PLR2004  # no address is longer
         return False
-    if kind in {"index", "channel"}:
-        return _ALIAS.fullmatch(rest) is not None
+    if kind in {"index", "channel", "python"}:
+        return (_RELEASE if kind == "python" else _ALIAS).fullmatch(rest) is not None
     if kind == "built":
         file, _, digest = rest.partition("@sha256:")
         digest, separator, alias = digest.partition("@index:")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from reconciler.lock.system import System
 from reconciler.values.canonical import Json, digest_of
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
@@ -22,8 +23,9 @@ class Package:
     """One file that is installed. ``size`` is in bytes.
 
     ``source`` is ``index:ALIAS``, ``channel:ALIAS``, ``url:ADDRESS`` (without credentials), ``git:ADDRESS@COMMIT``,
-    ``path:RELATIVE`` or ``built:FILE@sha256:…`` (a source distribution that was allowed, and its digest; with
-    ``@index:ALIAS`` behind it where it is not from the machine's own indexes).
+    ``path:RELATIVE``, ``built:FILE@sha256:…`` (a source distribution that was allowed, and its digest; with
+    ``@index:ALIAS`` behind it where it is not from the machine's own indexes), or ``python:RELEASE`` (a standalone
+    Python of that release of its builds).
     """
 
     name: str
@@ -59,22 +61,24 @@ class Interpreter:
 
     ``version`` is as exact as the provider can pin it: ``3.11`` for an interpreter that the compute target brings
     (solved as 3.11.0, so that every 3.11 serves), ``3.11.7`` where the manifest or the provider names one.
-    ``abi`` is the CPython ABI tag (``cp311``).
+    ``abi`` is the CPython ABI tag (``cp311``). ``build`` is the file that a standalone one is unpacked from.
     """
 
     implementation: str
     version: str
     abi: str
     provider: str
+    build: Package | None = None
 
     def to_json(self) -> dict[str, Json]:
         """Write the interpreter as the lock and its schema spell it."""
-        return {
+        value: dict[str, Json] = {
             "implementation": self.implementation,
             "version": self.version,
             "abi": self.abi,
             "provider": self.provider,
         }
+        return value if self.build is None else {**value, "build": self.build.to_json()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,10 +86,10 @@ class Base:
     """The base image that was solved on: all that assembling on it has to know without reading a layer.
 
     ``image`` is the reference as declared, ``digest`` the manifest's of the platform. Where another environment is the
-    base they are ``environment:NAME`` and the digest of its lock's part for the platform: an input, known before it is
-    built. ``python`` is the path of the interpreter. ``links`` are symbolic links that lead to folders, path to
-    resolved path, relative to the root: what is written through one goes where it leads. ``passwd`` and ``group`` are
-    its accounts, as text.
+    base they are ``environment:NAME`` and the digest of its lock's part for the platform; where it is made of Debian
+    packages, the catalog's entry and the digest of what goes into it: inputs, known before it is built. ``python`` is
+    the path of the interpreter. ``links`` are symbolic links that lead to folders, path to resolved path, relative to
+    the root: what is written through one goes where it leads. ``passwd`` and ``group`` are its accounts, as text.
     """
 
     image: str
@@ -113,7 +117,8 @@ class PlatformLock:
 
     ``libc`` is the C library that wheels were chosen for (``glibc 2.28``, or ``macos 13.0``). ``observed`` are the
     packages of a user-managed interpreter, or those that a base brings, name to version, as found and never healed.
-    ``base`` is the base image of a container; what is made on the compute target has none.
+    ``base`` is the base image of a container; what is made on the compute target has none. ``system`` are the Debian
+    packages that the base is made of, none where it is an image that somebody else made, or another environment.
     """
 
     interpreter: Interpreter
@@ -121,6 +126,7 @@ class PlatformLock:
     packages: tuple[Package, ...] = ()
     observed: Mapping[str, str] = field(default_factory=dict)
     base: Base | None = None
+    system: System | None = None
 
     def to_json(self) -> dict[str, Json]:
         """Write the platform as the lock and its schema spell it; packages sorted by name, version and file."""
@@ -130,7 +136,8 @@ class PlatformLock:
             "packages": [package.to_json() for package in sorted(self.packages)],
             "observed": dict(self.observed),
         }
-        return value if self.base is None else {**value, "base": self.base.to_json()}
+        value |= {} if self.base is None else {"base": self.base.to_json()}
+        return value if self.system is None else {**value, "system": self.system.to_json()}
 
     @cached_property
     def digest(self) -> Digest:

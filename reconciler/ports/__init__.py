@@ -22,6 +22,7 @@ from reconciler.ports.making import (
 )
 from reconciler.ports.registry import Feature, Inspected, Registry, Stored
 from reconciler.ports.repository import Entry, History, Source
+from reconciler.ports.systems import Ground, SystemQuestion, Systems, ground_of
 from reconciler.ports.using import Checker, Run, Runner
 from reconciler.ports.working import Cache, Executor, Progress, Reporter, Stage, Tell, tell_nobody
 
@@ -35,6 +36,7 @@ __all__ = [
     "Executor",
     "Feature",
     "Foundation",
+    "Ground",
     "History",
     "Images",
     "Inspected",
@@ -52,7 +54,10 @@ __all__ = [
     "Source",
     "Stage",
     "Stored",
+    "SystemQuestion",
+    "Systems",
     "Task",
     "Tell",
+    "ground_of",
     "tell_nobody",
 ]

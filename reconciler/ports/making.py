@@ -60,12 +60,14 @@ class Resolution:
     """What a resolver is asked.
 
     ``preference`` is the lock whose versions stay where they can. ``upgrade`` names packages that may move; none
-    means that nothing has to stay. ``below`` is the lock of the environment that this one builds on.
+    means that nothing has to stay. With ``upgrade_base`` what is below the packages may move: the base image, or the
+    Debian packages and the interpreter. ``below`` is the lock of the environment that this one builds on.
     """
 
     desired: Desired
     preference: Lock | None = None
     upgrade: frozenset[str] | None = frozenset()
+    upgrade_base: bool = False
     build_allowed: bool = True
     below: Lock | None = None
 
@@ -111,11 +113,15 @@ class NoLayers:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Foundation:
-    """What a platform is built on: the manifest of its base, the place and the exact version of the Python there."""
+    """What a platform is built on: the manifest of its base, the place and the exact version of the Python there.
+
+    A base that is made of packages has no manifest before it is made; it has its ``lock``.
+    """
 
     manifest: Digest
     python: str
     version: str
+    lock: PlatformLock | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -182,6 +182,7 @@ def _foundations(lock: Lock, ground: Ground | None) -> Mapping[Platform, Foundat
             manifest=ground.artifacts[platform] if ground else Digest.parse(part.base.digest),
             python=part.base.python,
             version=part.interpreter.version,
+            lock=None if ground else part,
         )
         for platform, part in (ground.lock if ground else lock).platforms.items()
         if part.base is not None and (ground is None or platform in ground.artifacts)

@@ -35,6 +35,7 @@ def resolve_step(means: Means, step: Step, desired: Desired, below: Lock | None 
         desired=desired,
         preference=preference(means.registry, step, desired),
         upgrade=None if _refreshes(step) else frozenset(),
+        upgrade_base=_refreshes(step),
         below=below,
     )
     return means.resolvers[desired.builder].resolve(resolution)

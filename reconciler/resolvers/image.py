@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.errors import ResolveError
-from reconciler.lock.model import Base, Interpreter, Lock
+from reconciler.lock.model import Base, Interpreter
 from reconciler.manifest.desired import Desired
-from reconciler.ports import Bases, Cache
+from reconciler.ports import BaseImage, Bases, Cache, Ground, Resolution, SystemQuestion, Systems
 from reconciler.resolvers.profile import Profile, profile
 from reconciler.resolvers.stacked import targets_on
 from reconciler.resolvers.target import OLDEST_GLIBC, Target
+from reconciler.values.digest import Digest
 from reconciler.values.pep import parse_version
 from reconciler.values.platform import Platform
 
 REQUIRED = ("pip",)
 """What every environment of an image has: people install more while they try things out."""
-PROVIDER = "image"
+PROVIDER, DISTRIBUTION, STANDALONE = "image", "debian", "standalone"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,25 +25,31 @@ class ImageTargets:
     """Looks at the base image of each platform."""
 
     bases: Bases
+    systems: Systems
     cache: Cache
 
-    def __call__(self, desired: Desired, below: Lock | None = None) -> tuple[Target, ...]:
+    def __call__(self, resolution: Resolution) -> tuple[Target, ...]:
         """Give a target for each platform; what doesn't fit the manifest is a ResolveError with its line.
 
-        With the lock of the environment ``below`` no base is looked at.
+        Over another environment no base is looked at: its lock says all of it.
         """
-        if below is not None:
-            return targets_on(desired, below, REQUIRED)
-        return tuple(self._target(desired, platform) for platform in sorted(desired.manifest.platforms))
+        if resolution.below is not None:
+            return targets_on(resolution.desired, resolution.below, REQUIRED)
+        return tuple(self._target(resolution, platform) for platform in sorted(resolution.desired.manifest.platforms))
 
-    def _target(self, desired: Desired, platform: Platform) -> Target:
-        python = desired.manifest.python
-        image = base_of(desired)
+    def _target(self, resolution: Resolution, platform: Platform) -> Target:
+        desired = resolution.desired
+        entry, python = base_of(desired), desired.manifest.python
+        ground = self._ground(resolution, entry, platform) if self.systems.handles(entry) else None
         try:
-            base = self.bases.open(image, platform, credential=desired.manifest.docker.base_credential)
+            if ground is not None:
+                base, digest = self.systems.open(ground, platform), str(ground.digest)
+            else:
+                base = self._image(resolution, entry, platform)
+                digest = str(base.manifest.digest)
             found = profile(
                 base,
-                interpreter_path=python.interpreter_path,
+                interpreter_path=ground.interpreter if ground else python.interpreter_path,
                 version=python.version,
                 cache=self.cache,
                 platform=platform,
@@ -52,11 +59,11 @@ class ImageTargets:
             raise ResolveError(error.message, where=where, hint=error.hint, detail=error.detail) from error
         return Target(
             platform=platform,
-            interpreter=_interpreter(found),
-            glibc=_checked(found, image, desired),
+            interpreter=_interpreter(found, ground),
+            glibc=_checked(found, entry, desired),
             base=Base(
-                image=image,
-                digest=str(base.manifest.digest),
+                image=entry,
+                digest=digest,
                 python=found.python,
                 links=found.links,
                 passwd=found.passwd,
@@ -65,7 +72,31 @@ class ImageTargets:
             installed=_installed(found, desired),
             required=REQUIRED,
             replaceable=found.packages if python.base_packages == "replace" else {},
+            system=ground.system if ground else None,
+            notes=ground.notes if ground else (),
         )
+
+    def _ground(self, resolution: Resolution, entry: str, platform: Platform) -> Ground:
+        before = resolution.preference.platforms.get(platform) if resolution.preference else None
+        return self.systems.resolve(
+            SystemQuestion(
+                desired=resolution.desired,
+                platform=platform,
+                entry=entry,
+                preference=before,
+                upgrade=resolution.upgrade,
+                upgrade_base=resolution.upgrade_base,
+            )
+        )
+
+    def _image(self, resolution: Resolution, entry: str, platform: Platform) -> BaseImage:
+        """Open the base image: the one that it was, where nobody asks for what it is now."""
+        before = resolution.preference.platforms.get(platform) if resolution.preference else None
+        credential = resolution.desired.manifest.docker.base_credential
+        stays = resolution.upgrade is not None and not resolution.upgrade_base
+        if stays and before is not None and before.base is not None and before.base.image == entry:
+            return self.bases.open(entry, platform, digest=Digest.parse(before.base.digest), credential=credential)
+        return self.bases.open(entry, platform, credential=credential)
 
 
 def base_of(desired: Desired) -> str:
@@ -85,8 +116,10 @@ def base_of(desired: Desired) -> str:
     )
 
 
-def _interpreter(found: Profile) -> Interpreter:
-    return Interpreter(implementation="cpython", version=found.version, abi=found.abi, provider=PROVIDER)
+def _interpreter(found: Profile, ground: Ground | None) -> Interpreter:
+    build = ground.build if ground else None
+    provider = PROVIDER if ground is None else DISTRIBUTION if build is None else STANDALONE
+    return Interpreter(implementation="cpython", version=found.version, abi=found.abi, provider=provider, build=build)
 
 
 def _checked(found: Profile, image: str, desired: Desired) -> tuple[int, int]:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.errors import ResolveError
-from reconciler.lock.model import Base, Interpreter, Lock
+from reconciler.lock.model import Base, Interpreter
+from reconciler.lock.system import System
 from reconciler.manifest.desired import Desired
+from reconciler.ports import Resolution
 from reconciler.values.platform import Platform
 
 MACOS = "13.0"
@@ -26,7 +28,8 @@ class Target:
 
     In an image ``base`` is what they are installed on, ``installed`` the packages that it brings and that stay (name to
     version), ``required`` what an environment has besides what its manifest asks for, ``replaceable`` the packages that
-    it brings and that go where others of their name come.
+    it brings and that go where others of their name come. ``system`` are the Debian packages that the base is made of,
+    ``notes`` what is worth saying about all of it.
     """
 
     platform: Platform
@@ -36,6 +39,8 @@ class Target:
     installed: Mapping[str, str] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     replaceable: Mapping[str, str] = field(default_factory=dict)
+    system: System | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def uv_platform(self) -> str:
@@ -51,9 +56,9 @@ class Target:
         return f"macos {MACOS}" if self.platform.os == "darwin" else f"glibc {self.glibc[0]}.{self.glibc[1]}"
 
 
-def targets_of(desired: Desired, below: Lock | None = None) -> tuple[Target, ...]:
+def targets_of(resolution: Resolution) -> tuple[Target, ...]:
     """Give a target for each platform of the manifest; a version that can't be solved for is a ResolveError."""
-    del below  # nothing is below on the compute target
+    desired = resolution.desired
     python = desired.components["python"]
     assert isinstance(python, dict)  # noqa: S101  # the form is fixed in manifest.identity
     interpreter = interpreter_of(str(python["version"]), str(python["provider"]), desired)

@@ -38,14 +38,14 @@ class UvResolver:
     environ: Mapping[str, str] = field(repr=False)
     indexes: Mapping[str, str] = field(default_factory=dict, repr=False)
     repository: Path | None = None
-    targets: Callable[[Desired, Lock | None], tuple[Target, ...]] = targets_of
+    targets: Callable[[Resolution], tuple[Target, ...]] = targets_of
 
     def resolve(self, resolution: Resolution) -> Resolved:
         """Solve for every platform of the manifest."""
         desired = resolution.desired
         question = question_of(desired)
         _check_builds(question, resolution)
-        targets = self.targets(desired, resolution.below)
+        targets = self.targets(resolution)
         settings = read_index_settings(self.environ, outside=self.repository)
         origin = origin_of(question, desired, configured=self.indexes, environ=self.environ, settings=settings)
         solver = Solver(
@@ -58,7 +58,8 @@ class UvResolver:
         with ThreadPoolExecutor(max(1, len(targets))) as pool:
             solved = list(pool.map(solver.solve, targets))
         platforms = {target.platform: lock for target, (lock, _) in zip(targets, solved, strict=True)}
-        notes = [*(note for _, found in solved for note in found), *unneeded(question, platforms.values())]
+        notes = [note for target in targets for note in target.notes]
+        notes += [*(note for _, found in solved for note in found), *unneeded(question, platforms.values())]
         return Resolved(lock=Lock(inputs=desired.inputs, platforms=platforms), notes=tuple(dict.fromkeys(notes)))
 
 
@@ -97,6 +98,7 @@ class Solver:
             packages=packages,
             observed={**target.replaceable, **target.installed},
             base=target.base,
+            system=target.system,
         )
 
     def ask(self, question: Question, target: Target, versions: Mapping[str, str], *, emit: bool = False) -> Compiled:

@@ -35,7 +35,7 @@ from reconciler.store.layers import LayerStore
 from reconciler.store.wheels import WheelStore
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
-from tests.base_case import AMD64, GROUP, PASSWD, root, write_base
+from tests.base_case import AMD64, GROUP, PASSWD, NoSystems, root, write_base
 from tests.own_base import HERE, MINOR, own_root
 from tests.wheelhouse import write_wheel
 
@@ -116,12 +116,14 @@ class World:
 
         return AssembleBuilder(
             bases=self.bases,
+            systems=NoSystems(),
             layers=LayerStore(path=self.path / layers, compress=compress),
             wheels=self.wheels,
             fetch=fetch,
             executor=Threads(self.workers),
             bytecode=BytecodeMaker(
                 bases=self.bases,
+                systems=NoSystems(),
                 interpreters=InterpreterStore(path=self.path / "interpreters"),
                 spool=self.path / layers,
             ),

@@ -25,7 +25,7 @@ from reconciler.store.content import ContentStore
 from reconciler.store.interpreters import InterpreterStore
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
-from tests.base_case import write_base
+from tests.base_case import NoSystems, write_base
 from tests.own_base import HERE, LOADER, MINOR, PYTHON, VERSION, own_root
 
 MODULES = f"opt/venv/lib/python{MINOR}/site-packages"
@@ -56,7 +56,9 @@ class Compiling:
         spool.mkdir(exist_ok=True)
         bases = ImageBases(connect=no_registry, root=self.path)  # type: ignore[arg-type]  # never asked
         store = InterpreterStore(path=self.path / "interpreters")
-        return BytecodeMaker(bases=bases, interpreters=store, spool=spool, here=self.here, limit_s=self.limit_s)
+        return BytecodeMaker(
+            bases=bases, systems=NoSystems(), interpreters=store, spool=spool, here=self.here, limit_s=self.limit_s
+        )
 
     def base(self, others: Mapping[str, bytes] | None = None, *layers: Sequence[Member], tag: str = "latest") -> Digest:
         return write_base(self.path / "bases/own", own_root(others), *layers, platform=HERE, tag=tag)

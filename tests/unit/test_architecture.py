@@ -17,8 +17,10 @@ from reconciler import errors
 PACKAGE = Path(errors.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
-ADAPTERS = frozenset(["sources", "registries", "resolvers", "builders", "runners", "executors", "exchange", "reports"])
-PURE = frozenset(["errors", "values", "oci", "lock", "manifest", "wheel", "assembly", "record", "plan"])
+ADAPTERS = frozenset(
+    ["sources", "registries", "resolvers", "builders", "runners", "executors", "exchange", "reports", "systems"]
+)
+PURE = frozenset(["errors", "values", "oci", "lock", "manifest", "wheel", "debian", "assembly", "record", "plan"])
 
 # Each part, and the parts that it may import besides itself.
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -28,7 +30,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "lock": frozenset(["errors", "values"]),
     "manifest": frozenset(["errors", "values", "lock"]),
     "wheel": frozenset(["errors", "values", "oci", "lock"]),
-    "assembly": frozenset(["errors", "values", "oci", "lock", "manifest", "wheel"]),
+    "debian": frozenset(["errors", "values", "oci", "lock"]),
+    "assembly": frozenset(["errors", "values", "oci", "lock", "manifest", "wheel", "debian"]),
     "record": frozenset(["errors", "values", "lock", "manifest", "oci"]),
     "plan": PURE - {"plan"},
     "ports": PURE,
@@ -51,12 +54,13 @@ OWNERS: dict[str, str] = {
     "uv": "clients/uv.py",
     "deflate": "clients/compression.py",
     "docker": "clients/engine.py",
+    "pysequoia": "clients/openpgp.py",
+    "zstandard": "oci/zstd.py",
     "requests": "clients/engine.py",
     "click": "cli/",
 }
-HEAVY = frozenset(
-    ["yaml", "jsonschema", "referencing", "packaging", "git", "urllib3", "uv", "docker", "deflate", "requests"]
-)
+_HEAVY = "yaml jsonschema referencing packaging git urllib3 uv docker deflate requests pysequoia zstandard"
+HEAVY = frozenset(_HEAVY.split())
 
 _IMPURE = """
 asyncio concurrent fcntl fileinput ftplib getpass glob http locale logging mmap multiprocessing os platform

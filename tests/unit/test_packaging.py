@@ -49,7 +49,8 @@ def test_tools_for_tests_are_no_dependency(wheel: Path) -> None:
     lines = [str(line) for line in metadata.get_all("Requires-Dist", [])]
     needed = {re.split("[<>=!~ ;]", line)[0] for line in lines if "extra ==" not in line}
     assert needed == {
-        "click", "deflate", "docker", "gitpython", "jsonschema", "packaging", "pyyaml", "referencing", "urllib3", "uv",
+        "click", "deflate", "docker", "gitpython", "jsonschema", "packaging", "pysequoia", "pyyaml", "referencing",
+        "urllib3", "uv", "zstandard",
     }  # fmt: skip
 
 

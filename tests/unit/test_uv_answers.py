@@ -9,6 +9,7 @@ import pytest
 from reconciler.clients.http.index import Http
 from reconciler.errors import ResolveError, UnavailableError
 from reconciler.lock.model import Base, Package
+from reconciler.ports import Resolution
 from reconciler.resolvers.explanation import failure, source_only
 from reconciler.resolvers.notes import notes_on
 from reconciler.resolvers.observed import parse_observation
@@ -20,6 +21,7 @@ from tests.reached import desired
 from tests.simple_index import manifest
 
 WANTED = desired(manifest("numpy<2", "frames"))
+TARGET = targets_of(Resolution(desired=WANTED))[0]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +33,13 @@ WANTED = desired(manifest("numpy<2", "frames"))
     ],
 )
 def test_no_answer_is_no_conflict(said: str) -> None:
-    error = failure(said, desired=WANTED, question=question_of(WANTED), target=targets_of(WANTED)[0], alias="team")
+    error = failure(
+        said,
+        desired=WANTED,
+        question=question_of(WANTED),
+        target=TARGET,
+        alias="team",
+    )
     assert isinstance(error, UnavailableError)
     assert "team" in error.message
     assert "host.invalid" not in f"{error} {error.detail}"
@@ -44,7 +52,7 @@ def test_what_exists_as_source_only_is_read_from_uvs_hints() -> None:
         f"error: No solution found\n  cause: Because numpy==1 {said}",
         desired=WANTED,
         question=question_of(WANTED),
-        target=targets_of(WANTED)[0],
+        target=TARGET,
         alias="default",
     )
     assert "build_from_source: [a, b-c]" in str(error.hint)
@@ -62,7 +70,7 @@ def test_what_exists_as_source_only_is_read_from_uvs_hints() -> None:
 )
 def test_what_the_base_keeps_is_named_where_it_is_in_the_way(cause: str, hint: str) -> None:
     base = Base(image="environment:low", digest=f"sha256:{'0' * 64}", python="usr/bin/python3")
-    target = replace(targets_of(WANTED)[0], base=base, installed={"alpha": "1.0", "other": "2.0"})
+    target = replace(TARGET, base=base, installed={"alpha": "1.0", "other": "2.0"})
     said = f"error: No solution found when resolving dependencies\n  cause: Because {cause}"
     error = failure(said, desired=WANTED, question=question_of(WANTED), target=target, alias="default")
     assert str(error.hint).startswith(hint)

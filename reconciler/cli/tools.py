@@ -1,0 +1,105 @@
+"""What builders, resolvers and runners are made of. Each tool is imported where it is made, and made once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.builders.fetcher import WheelFetcher
+    from reconciler.cli.wiring import Workspace
+    from reconciler.clients.uv import Uv
+    from reconciler.ports import Bases, Executor, Source, Systems
+    from reconciler.store.hosts import Hosts
+    from reconciler.store.interpreters import InterpreterStore
+    from reconciler.store.layers import LayerStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toolbox:
+    """The tools of a workspace; ``environ`` is the caller's environment."""
+
+    workspace: Workspace
+    environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def source(self) -> Source:
+        """The files of the repository."""
+        return self.workspace.source
+
+    @cached_property
+    def systems(self) -> Systems:
+        """Bases made of Debian packages."""
+        from reconciler.systems.table import open_systems  # noqa: PLC0415
+
+        return open_systems(self)
+
+    @cached_property
+    def hosts(self) -> Hosts:
+        """The environments on this machine."""
+        from reconciler.store.hosts import Hosts  # noqa: PLC0415
+
+        return Hosts(self.workspace.used / "hosts")
+
+    @cached_property
+    def uv(self) -> Uv:
+        """Run uv, which sees nothing of the repository."""
+        from reconciler.clients.uv import Uv  # noqa: PLC0415
+
+        return Uv(environ=self.environ, outside=self.workspace.root)
+
+    @cached_property
+    def bases(self) -> Bases:
+        """Base images."""
+        from reconciler.registries.bases import ImageBases  # noqa: PLC0415
+
+        return ImageBases(
+            connect=self.workspace.open,
+            root=self.workspace.root,
+            target=self.workspace.address,
+            environments=self.workspace.registry,
+        )
+
+    @cached_property
+    def layers(self) -> LayerStore:
+        """The layers that were made here."""
+        from reconciler.clients.compression import compress  # noqa: PLC0415
+        from reconciler.store.layers import LayerStore  # noqa: PLC0415
+
+        return LayerStore(path=self.workspace.used / "layers", compress=compress)
+
+    @cached_property
+    def interpreters(self) -> InterpreterStore:
+        """The interpreters of base images that were unpacked here."""
+        from reconciler.store.interpreters import InterpreterStore  # noqa: PLC0415
+
+        return InterpreterStore(path=self.workspace.used / "interpreters")
+
+    @cached_property
+    def fetcher(self) -> WheelFetcher:
+        """Who brings wheels, and where they are kept."""
+        from reconciler.builders.fetcher import WheelFetcher  # noqa: PLC0415
+        from reconciler.store.wheels import WheelStore  # noqa: PLC0415
+
+        return WheelFetcher(
+            store=WheelStore(path=self.workspace.used / "wheels"),
+            uv=self.uv,
+            executor=self.workspace.transfers,
+            sources=self.index_addresses,
+            repository=self.workspace.root,
+        )
+
+    @cached_property
+    def makers(self) -> Executor:
+        """Who makes layers, a thread a processor: hashing and compressing keep it busy."""
+        from reconciler.executors.transfers import Transfers  # noqa: PLC0415
+
+        return Transfers(os.cpu_count() or 1)
+
+    @property
+    def index_addresses(self) -> dict[str, str]:
+        """The package indexes that the configuration names, alias to address."""
+        return {alias: source.url for alias, source in self.workspace.config.indexes.items()}

@@ -1,0 +1,1 @@
+"""Debian packages and archives as formats and rules: what Debian Policy and its tools say, as values. Pure."""

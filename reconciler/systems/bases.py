@@ -1,0 +1,36 @@
+"""Bases made of packages: which packages, and the image that they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.debian.suites import parse_entry
+from reconciler.errors import BuildError, ResolveError
+from reconciler.ports import BaseImage, Ground, Layers, SystemQuestion, Tell, tell_nobody
+from reconciler.store.layers import LayerStore
+from reconciler.values.platform import Platform
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackageSystems:
+    """Implements :class:`reconciler.ports.Systems`."""
+
+    layers: LayerStore
+
+    def handles(self, entry: str) -> bool:
+        """Tell whether a catalog's entry names a distribution, and no image."""
+        try:
+            return parse_entry(entry) is not None
+        except ValueError:
+            return True
+
+    def resolve(self, question: SystemQuestion) -> Ground:
+        """Choose the packages."""
+        raise ResolveError(f"{question.entry} can't be solved for")
+
+    def open(
+        self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody
+    ) -> BaseImage:
+        """Give the base."""
+        del platform, layers, tell
+        raise BuildError(f"{ground.entry} can't be made")
