@@ -5,27 +5,26 @@ Entries come one after another, each with its bytes, which are passed over where
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.errors import CorruptError
 from reconciler.oci import media
+from reconciler.oci.inflate import gunzip
 from reconciler.oci.member import Kind, Member
+from reconciler.oci.zstd import unzstd
 
 BLOCK = 512
 MAX_HEADER = 1 << 20
 """Bytes of a long name or of an extended header."""
 MAX_ENTRIES = 2_000_000
-_CHUNK = 1 << 20
-_GZIP = 31  # zlib: a window of 15 bits, and a gzip header
-_MAX_RATIO, _FREE = 200, 256 << 20
-_WINDOW = 1 << 15
+_LAYER = "a layer"
 _KINDS = {b"0": Kind.FILE, b"\0": Kind.FILE, b"7": Kind.FILE, b"1": Kind.HARD, b"2": Kind.LINK, b"5": Kind.FOLDER}
 _SKIPPED = frozenset([b"3", b"4", b"6"])
 """Devices and pipes: a base may have them, nothing of ours looks at one."""
 _GZIPPED = frozenset({media.LAYER_TAR_GZIP, media.DOCKER_LAYER_TAR_GZIP})
+_ZSTANDARD = frozenset({media.LAYER_TAR_ZSTD, media.DOCKER_LAYER_TAR_ZSTD})
 _PLAIN = frozenset({media.LAYER_TAR, media.DOCKER_LAYER_TAR})
 
 
@@ -34,40 +33,13 @@ def decompress(media_type: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
     if media_type in _PLAIN:
         return iter(chunks)
     if media_type in _GZIPPED:
-        return _gunzip(chunks)
+        return gunzip(chunks, _LAYER)
+    if media_type in _ZSTANDARD:
+        return unzstd(chunks, _LAYER)
     raise CorruptError(
         f"a layer is of type {media_type[:80]}, which can't be unpacked",
         hint="push the base image with gzip layers (skopeo copy --dest-compress-format gzip)",
     )
-
-
-def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    member, packed, unpacked = zlib.decompressobj(_GZIP), 0, 0
-    try:
-        for chunk in _windows(chunks):
-            packed += len(chunk)
-            rest = chunk
-            while rest:
-                if member.eof:
-                    member = zlib.decompressobj(_GZIP)
-                piece = member.decompress(rest, _CHUNK)
-                unpacked += len(piece)
-                if unpacked > _MAX_RATIO * packed + _FREE:
-                    raise CorruptError(f"{packed} bytes of a layer unpack to more than {unpacked}")
-                if piece:
-                    yield piece
-                rest = member.unused_data if member.eof else member.unconsumed_tail
-    except zlib.error as error:
-        raise CorruptError(f"a layer can't be unpacked: {error}") from error
-    if not member.eof:
-        raise CorruptError("a layer ends early")
-
-
-def _windows(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut into small pieces: what stands behind a gzip member is copied, and there may be thousands of them."""
-    for chunk in chunks:
-        for place in range(0, len(chunk), _WINDOW):
-            yield chunk[place : place + _WINDOW]
 
 
 class Reader(Protocol):
@@ -83,7 +55,7 @@ class Reader(Protocol):
         """Pass over so many bytes; tell how many there were."""
 
 
-class _Stream:
+class Streamed:
     """Implements :class:`Reader` for what comes in chunks."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
@@ -127,12 +99,12 @@ class _Body:
             self.left -= len(piece)
             yield piece
         if self.left:
-            raise CorruptError("a layer ends inside a file")
+            raise CorruptError("a tar archive ends inside a file")
 
     def skip(self, padding: int) -> None:
         """Pass over what nobody asked for."""
         if self.reader.skip(self.left) != self.left:
-            raise CorruptError("a layer ends inside a file")
+            raise CorruptError("a tar archive ends inside a file")
         self.reader.take(padding)
 
 
@@ -142,17 +114,24 @@ def read_tar(chunks: Iterable[bytes]) -> Iterator[tuple[Member, Iterator[bytes]]
     Devices and pipes are passed over. An archive that can't be read in one way only, or an entry that leads out of the
     root, is a CorruptError.
     """
-    return read_entries(_Stream(chunks))
+    return read_entries(Streamed(chunks))
 
 
-def read_entries(reader: Reader, *, limit: int = MAX_ENTRIES) -> Iterator[tuple[Member, Iterator[bytes]]]:
-    """Give every entry as :func:`read_tar` does, at most ``limit``; bytes that nobody asks for need not be read."""
+def read_entries(
+    reader: Reader, *, limit: int = MAX_ENTRIES, devices: bool = True
+) -> Iterator[tuple[Member, Iterator[bytes]]]:
+    """Give every entry as :func:`read_tar` does, at most ``limit``; bytes that nobody asks for need not be read.
+
+    Where there may be no ``devices``, one is a CorruptError.
+    """
     extended: dict[str, str] = {}
     for _ in range(limit):
         header = reader.take(BLOCK)
         if not header.strip(b"\0"):
             return
         kind, size = _checked(header)
+        if kind in _SKIPPED and not devices:
+            raise CorruptError("a tar archive has a device or a pipe")
         if kind in b"xgLK":
             extended |= _extension(reader, kind, size)
             continue
@@ -163,16 +142,16 @@ def read_entries(reader: Reader, *, limit: int = MAX_ENTRIES) -> Iterator[tuple[
             yield member, iter(body)
         body.skip(-size % BLOCK)
         extended = {}
-    raise CorruptError(f"a layer has more than {limit} entries")
+    raise CorruptError(f"a tar archive has more than {limit} entries")
 
 
 def _checked(header: bytes) -> tuple[bytes, int]:
     if len(header) != BLOCK:
-        raise CorruptError("a layer ends inside a header")
+        raise CorruptError("a tar archive ends inside a header")
     wanted = _number(header[148:156])
     total = sum(header) - sum(header[148:156]) + 8 * ord(" ")
     if wanted != total:
-        raise CorruptError("a layer is no tar archive, or is damaged: a header's checksum is wrong")
+        raise CorruptError("a tar archive is none, or is damaged: a header's checksum is wrong")
     return header[156:157], _number(header[124:136])
 
 
@@ -180,27 +159,27 @@ def _number(data: bytes) -> int:
     """Read an octal number, or one in base 256 (GNU)."""
     if data[0] & 0x80:
         if data[0] != 0x80:  # noqa: PLR2004  # the mark of a positive number
-            raise CorruptError("a layer has a negative number in a header")
+            raise CorruptError("a tar archive has a negative number in a header")
         return int.from_bytes(data[1:])
     text = data.strip(b" \0")
     if text.strip(b"01234567"):
-        raise CorruptError("a layer has a number in a header that is none")
+        raise CorruptError("a tar archive has a number in a header that is none")
     return int(text or b"0", 8)
 
 
 def _extension(reader: Reader, kind: bytes, size: int) -> Mapping[str, str]:
     """Read a long name (GNU) or an extended header (pax); what is meant for all entries says nothing of ours."""
     if size > MAX_HEADER:
-        raise CorruptError(f"a layer has a header of {size} bytes")
+        raise CorruptError(f"a tar archive has a header of {size} bytes")
     data = reader.take(size)
     reader.take(-size % BLOCK)
     if len(data) != size:
-        raise CorruptError("a layer ends inside a header")
+        raise CorruptError("a tar archive ends inside a header")
     if kind in b"LK":
         return {"path" if kind == b"L" else "linkpath": _text(data.rstrip(b"\0"))}
     records = dict(_records(data))
     if any(name.startswith("GNU.sparse.") for name in records):
-        raise CorruptError("a layer has a sparse file, which is not read")
+        raise CorruptError("a tar archive has a sparse file, which is not read")
     return {} if kind == b"g" else records
 
 
@@ -213,7 +192,7 @@ def _records(data: bytes) -> Iterator[tuple[str, str]]:
         record = data[space + 1 : place + length]
         name, separator, value = record.partition(b"=")
         if not space - place < length <= len(data) - place or not separator or not record.endswith(b"\n"):
-            raise CorruptError("a layer has an extended header that can't be read")
+            raise CorruptError("a tar archive has an extended header that can't be read")
         if name in (b"path", b"linkpath", b"size", b"uid", b"gid") or name.startswith(b"GNU.sparse."):
             yield name.decode(), _text(value[:-1])
         place += length
@@ -227,7 +206,7 @@ def _member(header: bytes, kind: bytes, size: int, extended: Mapping[str, str]) 
     if kind in _SKIPPED:
         return None
     if kind not in _KINDS:
-        raise CorruptError(f"a layer has an entry of a kind that is not read: {kind!r}")
+        raise CorruptError(f"a tar archive has an entry of a kind that is not read: {kind!r}")
     name = extended.get("path") or _name(header)
     found = Kind.FOLDER if kind in b"0\0" and name.endswith("/") else _KINDS[kind]
     path = _inside(name)
@@ -258,7 +237,7 @@ def _size(size: int, extended: Mapping[str, str], kind: bytes) -> int:
     if said is None:
         return size
     if not said.isdecimal() or len(said) > 18:  # noqa: PLR2004  # digits of what fits in 63 bits
-        raise CorruptError("a layer has a size that is no number")
+        raise CorruptError("a tar archive has a size that is no number")
     return int(said)
 
 
@@ -266,5 +245,5 @@ def _inside(name: str) -> str:
     """Give a path relative to the root; one that leads out of it is a CorruptError."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts or "\0" in name:
-        raise CorruptError(f"a layer has an entry that leads out of it: {name[:120]!a}")
+        raise CorruptError(f"a tar archive has an entry that leads out of it: {name[:120]!a}")
     return "/".join(parts)

@@ -158,7 +158,6 @@ def test_an_image_with_dockers_media_types_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "media_type",
     [
-        "application/vnd.oci.image.layer.v1.tar+zstd",
         "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
         "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
     ],
