@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from reconciler.errors import CorruptError
+from reconciler.oci.elf import Elf, read_elf
 from reconciler.oci.member import OPAQUE, WHITEOUT, Kind, Member
 
 MAX_LINKS = 40
@@ -21,7 +22,10 @@ Wanted = Callable[[str, int], int]
 
 @dataclass(eq=False, kw_only=True, slots=True)
 class Node:
-    """A file, folder or link. ``data`` is the beginning of a file, as far as it was wanted."""
+    """A file, folder or link.
+
+    ``data`` is the beginning of a file, as far as it was wanted; ``elf`` what a program or library says of itself.
+    """
 
     kind: Kind
     mode: int = 0o755
@@ -30,7 +34,13 @@ class Node:
     size: int = 0
     target: str = ""
     data: bytes = b""
+    elf: Elf | None = None
     children: dict[str, Node] = field(default_factory=dict)
+
+
+def is_linked(member: Member) -> bool:
+    """Tell whether a file may be a program or a library, by its name and its mode."""
+    return member.kind is Kind.FILE and (bool(member.mode & 0o111) or ".so" in member.path.rpartition("/")[2])
 
 
 class Rootfs:
@@ -79,6 +89,14 @@ class Rootfs:
     def _node(self, member: Member, body: Iterator[bytes]) -> Node:
         most = self._wanted(member.path, member.size) if member.kind is Kind.FILE else 0
         data = bytearray()
+
+        def passing() -> Iterator[bytes]:
+            for piece in body:
+                if len(data) < most:
+                    data.extend(piece)
+                yield piece
+
+        elf = read_elf(passing()) if is_linked(member) else None
         while len(data) < most and (piece := next(body, b"")):
             data += piece
         return Node(
@@ -89,6 +107,7 @@ class Rootfs:
             size=member.size,
             target=member.target,
             data=bytes(data[: max(0, most)]),
+            elf=elf,
         )
 
     def _named(self, path: str) -> Node:
