@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reconciler.builders.fetcher import WheelFetcher
     from reconciler.cli.wiring import Workspace
+    from reconciler.clients.debian.archives import Archives
     from reconciler.clients.uv import Uv
     from reconciler.ports import Bases, Executor, Source, Systems
     from reconciler.store.hosts import Hosts
@@ -36,6 +37,28 @@ class Toolbox:
         from reconciler.systems.table import open_systems  # noqa: PLC0415
 
         return open_systems(self)
+
+    @cached_property
+    def archives(self) -> Archives:
+        """Debian archives, and where their packages are kept."""
+        from reconciler.clients.debian.archives import LIMIT_S, Archives, Repository  # noqa: PLC0415
+        from reconciler.clients.debian.places import Places  # noqa: PLC0415
+        from reconciler.clients.debian.sources import read_apt_sources  # noqa: PLC0415
+        from reconciler.clients.http.index import Http  # noqa: PLC0415
+        from reconciler.store.debs import DebStore, IndexStore  # noqa: PLC0415
+
+        return Archives(
+            debs=DebStore(path=self.workspace.used / "debs"),
+            indexes=IndexStore(path=self.workspace.used / "debs"),
+            places=Places(environ=self.environ, apt=read_apt_sources(self.environ)),
+            http=Http(environ=self.environ, limit_s=LIMIT_S),
+            executor=self.workspace.transfers,
+            repositories={
+                alias: Repository(url=one.url, suite=one.suite, key=one.key, components=one.components)
+                for alias, one in self.workspace.config.system_repositories.items()
+            },
+            read_file=self.source.read,
+        )
 
     @cached_property
     def hosts(self) -> Hosts:

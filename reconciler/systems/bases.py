@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reconciler.clients.debian.archives import Archives
 from reconciler.debian.suites import parse_entry
 from reconciler.errors import BuildError, ResolveError
 from reconciler.ports import BaseImage, Ground, Layers, SystemQuestion, Tell, tell_nobody
@@ -16,6 +17,7 @@ class PackageSystems:
     """Implements :class:`reconciler.ports.Systems`."""
 
     layers: LayerStore
+    archives: Archives
 
     def handles(self, entry: str) -> bool:
         """Tell whether a catalog's entry names a distribution, and no image."""

@@ -1,0 +1,151 @@
+"""One mirror of an archive, over HTTP or in a folder: what it gives is bounded, and checked against digests."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from reconciler.clients.http.index import Http
+from reconciler.debian.release import Listed
+from reconciler.errors import CorruptError, NotFoundError, ReconcilerError, UnavailableError
+
+MAX_RELEASE = 16 << 20
+MAX_INDEX = 1 << 30
+"""Bytes that an index may unpack to; Debian's largest has 55 MB."""
+_CHUNK = 1 << 18
+_GZIP = 31  # zlib: a window of 15 bits, and a gzip header
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mirror:
+    """A mirror; ``name`` is what errors call it, ``url`` may hold a password."""
+
+    name: str
+    url: str = field(repr=False)
+    http: Http = field(repr=False)
+
+    def read(self, path: str) -> bytes:
+        """Read a small file that nothing vouches for yet; more than :data:`MAX_RELEASE` bytes is a CorruptError."""
+        body = bytearray()
+        for piece in self.stream(path):
+            body += piece
+            if len(body) > MAX_RELEASE:
+                raise CorruptError(f"{self.name}: {path} does not end")
+        return bytes(body)
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Give a file as it comes. Errors name the mirror and the file."""
+        with self._named(path):
+            if self.url.startswith("file:"):
+                yield from _file(Path(unquote(urlsplit(self.url).path)) / path)
+            else:
+                yield from self.http.stream(f"{self.url}/{quote(path)}")
+
+    def listed(self, folder: str, listed: Listed, *, by_hash: bool) -> Iterator[bytes]:
+        """Give a file that a Release file lists, checked while it comes: at its end it is what was listed."""
+        path = f"{folder}/{listed.path}"
+        chunks = self.stream(path)
+        if by_hash:
+            hashed = self.stream(f"{path.rpartition('/')[0]}/by-hash/SHA256/{listed.sha256}")
+            with suppress(NotFoundError, StopIteration):
+                chunks = chain((next(hashed),), hashed)
+        return self._checked(path, listed, chunks)
+
+    def _checked(self, path: str, listed: Listed, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        hashed, left = sha256(), listed.size
+        for chunk in chunks:
+            left -= len(chunk)
+            hashed.update(chunk)
+            if left < 0:
+                break
+            yield chunk
+        if left or hashed.hexdigest() != listed.sha256:
+            raise CorruptError(
+                f"{self.name}: {path} is not what the signed Release file says",
+                hint="the mirror lies, or is being updated: try again in some minutes, or take another mirror",
+            )
+
+    @contextmanager
+    def _named(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except ReconcilerError as error:
+            message = error.message.removeprefix("the package index ")
+            text = f"{self.name} {message}" if message != error.message else f"{self.name}: {message}"
+            raise type(error)(f"{text}: {path}", hint=error.hint, detail=error.detail) from error
+
+
+def lines_of(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
+    """Unpack an index (by the ending of its name) and give its lines; damage and bombs are CorruptErrors."""
+    rest = b""
+    for piece in _unpacked(chunks, path):
+        lines = (rest + piece).split(b"\n")
+        rest = lines.pop()
+        yield from lines
+    if rest:
+        yield rest
+
+
+def _unpacked(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
+    make = next((make for ending, make in _UNPACKERS.items() if path.endswith(ending)), None)
+    if make is None:
+        yield from chunks
+        return
+    done = 0
+    try:
+        for piece in make(chunks):
+            done += len(piece)
+            if done > MAX_INDEX:
+                raise CorruptError(f"{path} unpacks to more than {MAX_INDEX} bytes")
+            yield piece
+    except (zlib.error, lzma.LZMAError, EOFError) as error:
+        raise CorruptError(f"{path} can't be unpacked") from error
+
+
+def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(_GZIP)
+    for chunk in chunks:
+        rest = chunk
+        while rest:
+            if unpacker.eof:
+                unpacker = zlib.decompressobj(_GZIP)
+            yield unpacker.decompress(rest, _CHUNK)
+            rest = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+    if not unpacker.eof:
+        raise EOFError
+
+
+def _unxz(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=1 << 28)
+    for chunk in chunks:
+        yield unpacker.decompress(chunk, _CHUNK)
+        while not unpacker.needs_input and not unpacker.eof:
+            yield unpacker.decompress(b"", _CHUNK)
+        if unpacker.unused_data:
+            raise EOFError
+    if not unpacker.eof:
+        raise EOFError
+
+
+_UNPACKERS: dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]] = {".xz": _unxz, ".gz": _gunzip}
+PACKINGS = (*_UNPACKERS, "")
+"""The endings of an index's name, the best first."""
+
+
+def _file(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError("has no such file") from error
+    except OSError as error:
+        raise UnavailableError(f"can't be read: {os.strerror(error.errno or 0)}") from error

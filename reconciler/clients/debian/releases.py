@@ -1,0 +1,28 @@
+"""The Release file of a suite, signed: ``InRelease``, else ``Release`` with ``Release.gpg``."""
+
+from __future__ import annotations
+
+from reconciler.clients.debian.mirror import Mirror
+from reconciler.clients.openpgp import Keys, verified_text, verify_detached
+from reconciler.debian.release import Release, parse_release
+from reconciler.errors import CorruptError, NotFoundError
+
+
+def read_release(mirror: Mirror, folder: str, keys: Keys) -> Release:
+    """Read it; what no trusted key has signed is a CorruptError, and none at all a NotFoundError."""
+    path = f"{folder}/InRelease"
+    try:
+        try:
+            signed = mirror.read(path)
+        except NotFoundError:
+            path = f"{folder}/Release"
+            text = mirror.read(path)
+            verify_detached(text, mirror.read(f"{path}.gpg"), keys)
+        else:
+            text = verified_text(signed, keys)
+        return parse_release(text)
+    except CorruptError as error:
+        raise CorruptError(
+            f"{mirror.name}: {path}: {error.message}",
+            hint=error.hint or "take another mirror; what this one shows is not the archive's",
+        ) from error
