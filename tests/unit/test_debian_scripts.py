@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from reconciler.debian.scripts import Kind, classify
+
+SECTION = "# Automatically added by dh_installmenu/13.11\nupdate-menus\n# End automatically added section\n"
+
+
+def test_a_package_without_scripts_has_nothing_to_do() -> None:
+    assert classify("libz1", "1", {"triggers": "activate-noawait ldconfig\n"}).kind is Kind.NONE
+
+
+def test_what_runs_when_a_package_is_removed_does_not_matter() -> None:
+    assert classify("odd", "1", {"postrm": "#!/bin/sh\nrm -rf /\n"}).kind is Kind.NONE
+
+
+def test_sections_of_debhelper_are_known_by_their_marks() -> None:
+    assert classify("tool", "1", {"postinst": f"#!/bin/sh\nset -e\n{SECTION}"}).kind is Kind.GENERATED
+
+
+def test_own_lines_are_refused_by_what_they_run() -> None:
+    verdict = classify("odd", "1", {"postinst": f"#!/bin/sh\nset -e\n{SECTION}frobnicate --all\n"})
+    assert verdict.is_refused
+    assert "frobnicate" in verdict.why
