@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.debian.suites import parse_entry
 from reconciler.manifest.arguments import parse_arguments
-from reconciler.manifest.config import Config
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.model import Docker, Manifest, Python
 from reconciler.manifest.refusal import Refusal, unsolvable
@@ -25,9 +25,10 @@ def _refusals(desired: Desired) -> Iterator[Refusal]:
         _docker(manifest.docker),
         _stacked(manifest),
         _python(manifest.python),
-        _system(manifest),
+        _system(desired),
+        _platforms(manifest),
     )
-    named = [item for part in (*parts, _catalog(desired)) for item in part]
+    named = [item for part in parts for item in part]
     yield from (Refusal(field=field, message=message) for field, message in named)
     found = unsolvable(desired)
     if found is not None:
@@ -52,14 +53,6 @@ def _docker(docker: Docker) -> Iterator[tuple[str, str]]:
         yield "docker.build", "docker.build goes with docker.base_dockerfile; remove the field"
 
 
-def _catalog(desired: Desired) -> Iterator[tuple[str, str]]:
-    """Refuse the catalog that stands where nobody wrote one: it names no registry, and brings no Python."""
-    base = desired.components["base"]
-    entry = base.get("catalog") if isinstance(base, dict) else None
-    if entry in {image for images in Config().bases.values() for image in images.values()}:
-        yield "docker", f"no base image is named, and {entry} {_LATER}; write docker.base_image: HOST/NAME:TAG"
-
-
 def _stacked(manifest: Manifest) -> Iterator[tuple[str, str]]:
     if manifest.docker.base_environment is not None and manifest.python.base_packages == "replace":
         message = "what another environment holds is kept, or with `ignore` hidden; change it in that one"
@@ -77,12 +70,25 @@ def _python(python: Python) -> Iterator[tuple[str, str]]:
         yield "python.user_managed_dependencies", f"python.user_managed_dependencies {message}"
 
 
-def _system(manifest: Manifest) -> Iterator[tuple[str, str]]:
+def _system(desired: Desired) -> Iterator[tuple[str, str]]:
+    """Refuse packages for a base that nobody can add any to, and a suite that nobody knows."""
+    entry = desired.entry
+    try:
+        if entry is not None and parse_entry(entry) is not None:
+            return
+    except ValueError as error:
+        yield "docker.base_image", f"docker.base_image: {error}"
+        return
+    below = desired.manifest.docker.base_environment
     for name in ("system_packages", "system_repositories"):
-        if getattr(manifest, name):
-            yield name, f"{name} {_LATER}; take a base image that has them"
-    if manifest.cuda is not None:
-        yield "cuda", f"cuda {_LATER}; name the index of CUDA wheels under python.sources"
+        if getattr(desired.manifest, name) and below is not None:
+            yield name, f"{name} go with a base of Debian packages; write them in the manifest of {below}"
+        elif getattr(desired.manifest, name):
+            instead = "write docker.base_image: debian, or take an image that has them"
+            yield name, f"{name} go with a base of Debian packages, and {entry} is an image; {instead}"
+
+
+def _platforms(manifest: Manifest) -> Iterator[tuple[str, str]]:
     for platform in manifest.platforms:
         if platform.os != "linux":
             yield "platforms", f"platforms: {platform} is for environments on the compute target, images are for Linux"

@@ -19,8 +19,10 @@ from reconciler.values.location import Location
 
 DEFAULT_REGISTRY = ".reconciler/registry"
 DEFAULT_FOLDER = "environments"
-_IMAGES = {"standard": "debian:bookworm", "slim": "debian:bookworm-slim"}
+_ENTRIES = {"standard": "debian", "slim": "debian-slim"}
 _COMPUTES = ("cpu", "gpu")
+ARCHIVES = frozenset(["debian", "debian-security", "ubuntu", "ubuntu-ports", "ubuntu-security"])
+"""The archives of distributions; Ubuntu has other architectures than amd64 in one of their own."""
 Fields = Mapping[str, Json]
 
 
@@ -39,6 +41,18 @@ class SystemRepository:
     suite: str
     key: str
     components: tuple[str, ...] = ("main",)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArchiveSource:
+    """``archives``: where the archive of a distribution is.
+
+    ``url`` holds its newest state, ``snapshot`` its earlier ones, each in a folder that is named after its time
+    (``20250520T000000Z``). Without one, the machine says.
+    """
+
+    url: str | None = None
+    snapshot: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,15 +77,15 @@ class Policies:
 
 
 def _default_bases() -> Mapping[str, Mapping[str, str]]:
-    return {compute: dict(_IMAGES) for compute in _COMPUTES}
+    return {compute: dict(_ENTRIES) for compute in _COMPUTES}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """The configuration. ``bases`` is the catalog: compute to variant (``docker.base``) to image.
+    """The configuration. ``bases`` is the catalog: compute to variant (``docker.base``) to entry.
 
-    ``manager`` is none where the origin and the manifests' folder say who registers. ``defaults`` holds the named
-    sets of ``extends`` as written.
+    ``archives`` are those of distributions, by the alias that locks have. ``manager`` is none where the origin and the
+    manifests' folder say who registers. ``defaults`` holds the named sets of ``extends`` as written.
     """
 
     registry: str = DEFAULT_REGISTRY
@@ -82,6 +96,7 @@ class Config:
     bases: Mapping[str, Mapping[str, Json]] = field(default_factory=_default_bases)
     indexes: Mapping[str, PackageSource] = field(default_factory=dict)
     channels: Mapping[str, PackageSource] = field(default_factory=dict)
+    archives: Mapping[str, ArchiveSource] = field(default_factory=dict)
     system_repositories: Mapping[str, SystemRepository] = field(default_factory=dict)
     defaults: Mapping[str, Fields] = field(default_factory=dict)
     policies: Policies = field(default_factory=Policies)
@@ -152,6 +167,8 @@ def _check(value: Fields) -> Iterator[Finding]:
     for group in ("indexes", "channels"):
         if "default" in _mapping(value, group):
             yield f"{group}.default", "`default` names what the machine uses itself", "choose another alias"
+    for alias in sorted(ARCHIVES & _mapping(value, "system_repositories").keys()):
+        yield f"system_repositories.{alias}", f"`{alias}` is the archive of a distribution", "choose another alias"
     protected = _mapping(value, "policies").get("protected")
     for index, protectee in enumerate(protected if isinstance(protected, list) else ()):
         reason = names.refusal(protectee) if isinstance(protectee, str) else None
@@ -203,6 +220,7 @@ def _config(value: Fields) -> Config:
         bases={compute: {**default[compute], **_mapping(bases, compute)} for compute in _COMPUTES},
         indexes=_sources(value, "indexes"),
         channels=_sources(value, "channels"),
+        archives=_archives(value),
         system_repositories=_repositories(value),
         defaults=cast("Mapping[str, Fields]", _mapping(value, "defaults")),
         policies=Policies(**policies),  # type: ignore[arg-type]  # the schema has said what each is
@@ -211,6 +229,11 @@ def _config(value: Fields) -> Config:
 
 def _sources(value: Fields, group: str) -> Mapping[str, PackageSource]:
     return {alias: PackageSource(**cast("dict[str, str]", item)) for alias, item in _mapping(value, group).items()}
+
+
+def _archives(value: Fields) -> Mapping[str, ArchiveSource]:
+    found = _mapping(value, "archives").items()
+    return {alias: ArchiveSource(**cast("dict[str, str]", item)) for alias, item in found}
 
 
 def _registries(value: Fields) -> Mapping[str, RegistryHost]:

@@ -45,6 +45,16 @@ class Desired:
         """The environment's name."""
         return self.manifest.name
 
+    @property
+    def entry(self) -> str | None:
+        """What the image is built on, as declared: its own base, else the catalog's entry; none on an environment."""
+        docker, base = self.manifest.docker, self.components["base"]
+        if docker.base_image is not None:
+            registry = docker.base_image_registry
+            return f"{registry.address}/{docker.base_image}" if registry else docker.base_image
+        entry = base.get("catalog") if isinstance(base, dict) else None
+        return entry if isinstance(entry, str) else None
+
     @cached_property
     def digests(self) -> Mapping[str, Digest]:
         """Each component's digest."""

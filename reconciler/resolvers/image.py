@@ -101,17 +101,11 @@ class ImageTargets:
 
 def base_of(desired: Desired) -> str:
     """Say which image an environment is built on, as declared: its own, else the catalog's."""
-    manifest = desired.manifest
-    if manifest.docker.base_image is not None:
-        registry = manifest.docker.base_image_registry
-        return f"{registry.address}/{manifest.docker.base_image}" if registry else manifest.docker.base_image
-    base = desired.components["base"]
-    entry = base.get("catalog") if isinstance(base, dict) else None
-    if isinstance(entry, str):
-        return entry
+    if desired.entry is not None:
+        return desired.entry
     raise ResolveError(
         "the catalog names no image for this environment",
-        where=manifest.locate("docker"),
+        where=desired.manifest.locate("docker"),
         hint="write docker.base_image, or `bases` in reconciler.yaml",
     )
 

@@ -165,7 +165,7 @@ TABLE: dict[str, Honoured | Refused] = {
     "python.bytecode": Refused(value=True),
     "python.user_managed_dependencies": Honoured(value=True, shows=lambda seen: "pip" in seen.lock.observed),
     "python.interpreter_path": Honoured("own-python", lambda seen: not seen.lock.observed, user()),
-    "docker.enabled": Refused(value=True, at="docker"),
+    "docker.enabled": Honoured(value=True, shows=lambda seen: seen.desired.builder == "assemble"),
     "docker.base": Refused("slim", invalid=True),
     "docker.base_image": Refused("debian:12", invalid=True),
     "docker.base_image_registry.address": Refused("host", at="docker.base_image_registry", invalid=True),
@@ -211,7 +211,10 @@ ALSO: dict[str, tuple[Mapping[str, Json], str]] = {
     "an extra that the project has not": ({"python": {"project": "../app", "extras": ["y"]}}, "python.extras"),
     "a group that the project has not": ({"python": {"project": "../app", "groups": ["y"]}}, "python.groups"),
     "a project of another Python": ({"python": {"version": "2.7", "project": "../app/new"}}, "python.version"),
-    "a container by default": ({"docker": {}}, "docker"),
+    "a suite that nobody knows": ({"docker": {"enabled": True, "base_image": "debian:potato"}}, "docker.base_image"),
+    "Debian packages over an image": (
+        {"docker": {"enabled": True, "base_image": "h/a:1"}, "system_packages": ["libgomp1"]}, "system_packages",
+    ),
     "a Dockerfile": ({"docker": {"enabled": True, "base_dockerfile": "FROM x"}}, "docker.base_dockerfile"),
     "the docker builder": ({"docker": {}, "builder": "docker"}, "builder"),
 }  # fmt: skip

@@ -126,13 +126,13 @@ def test_with_a_document_on_standard_output_the_log_has_the_reason(repository: R
 
 def test_what_nothing_can_build_is_valid_and_blocked_in_one_line(repository: Repository) -> None:
     path = repository.root / "environments" / "image.yaml"
-    path.write_text("name: image\ncompute: cpu\n")
+    path.write_text("name: image\nbuilder: docker\n")
     assert repository("validate").out == "3 manifests are valid\n"
     plan = repository("plan", expect=1)
-    assert plan.out.count("no base image is named") == 1
+    assert plan.out.count("the docker builder is not in this version") == 1
     assert plan.err == "error: apply can't do image (the plan says why)\n"
     answer = repository("apply", expect=4)
-    assert answer.out.count("no base image is named") == 1
+    assert answer.out.count("the docker builder is not in this version") == 1
     assert answer.err == ""
 
 

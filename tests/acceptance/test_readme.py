@@ -282,8 +282,10 @@ UNTRIED = ("name", "extends", "renamed_from", "python", "docker", "checks")
 
 
 OF_IMAGES = "**Refused** where `docker.enabled` is false"
-GROUNDS = ("docker.base_image", "docker.base_image_registry", "docker.base_environment")
+GROUNDS = ("docker.base", "docker.base_image", "docker.base_image_registry", "docker.base_environment")
 """Fields that say what an image is built on."""
+PACKAGED = ("cuda", "system_packages", "system_repositories")
+"""Fields that the catalog's base is for."""
 
 
 def declaration(name: str, path: str, *, on_image: bool) -> dict[str, Any]:
@@ -292,6 +294,8 @@ def declaration(name: str, path: str, *, on_image: bool) -> dict[str, Any]:
     value = VALUES[path] if path in VALUES else schema_fields("environment")[path]["examples"][-1]
     found: dict[str, Any] = {"name": name, **BESIDE.get(path, {})}
     found[outer] = {**found.get(outer, {}), inner: value} if inner else value
+    if path in PACKAGED:
+        return found
     if on_image:
         return {**found, "docker": {**found.get("docker", {}), "base_image": "oci:base"}}
     # An image is what the fields of docker are for, and what the other builders make.

@@ -6,6 +6,8 @@ import pytest
 
 from reconciler.errors import ManifestError
 from reconciler.manifest.config import (
+    ARCHIVES,
+    ArchiveSource,
     Config,
     PackageSource,
     Policies,
@@ -43,6 +45,7 @@ def test_the_defaults_are_those_of_the_schema() -> None:
     for compute, entry in properties["bases"]["properties"].items():
         for variant, image in entry["properties"].items():
             assert config.bases[compute][variant] == image["default"]
+    assert set(properties["archives"]["properties"]) == ARCHIVES
     for name, policy in properties["policies"]["properties"].items():
         value = getattr(config.policies, name)
         assert (list(value) if isinstance(value, tuple) else value) == policy["default"]
@@ -54,13 +57,16 @@ def test_fields_reach_the_configuration() -> None:
         "bases: {gpu: {slim: 'cuda:12'}}\n"
         "indexes: {internal: {url: https://packages.example.org/simple}}\n"
         "system_repositories: {x: {url: https://a.example.org, suite: s, key: k.asc}}\n"
+        "archives: {debian: {url: https://a.example.org/debian, snapshot: https://s.example.org/debian}}\n"
         "policies: {max_deletes: 0, protected: [a], require_lock: true}\n"
     )
     assert config.registry_of("main") == "a"
     assert config.registry_of("other") == config.registry_of(None) == "registry.example.org/ml"
     assert config.manifests == "ml/envs"
-    assert config.bases["gpu"] == {"standard": "debian:bookworm", "slim": "cuda:12"}
+    assert config.bases["gpu"] == {"standard": "debian", "slim": "cuda:12"}
     assert config.indexes == {"internal": PackageSource(url="https://packages.example.org/simple")}
+    archive = ArchiveSource(url="https://a.example.org/debian", snapshot="https://s.example.org/debian")
+    assert config.archives == {"debian": archive}
     assert config.system_repositories["x"] == SystemRepository(url="https://a.example.org", suite="s", key="k.asc")
     assert config.policies == Policies(max_deletes=0, protected=("a",), require_lock=True)
 
@@ -119,6 +125,12 @@ def test_the_defaults_of_a_registry_are_those_of_the_schema() -> None:
         ("registries: {r: {token_host: 'https://login.example.com'}}", "expected a host such as login.example.com"),
         ("registries: {r: {token_host: 'me@login.example.com'}}", "expected a host such as login.example.com"),
         ("registries: {r: {token_host: ''}}", "expected a host such as login.example.com"),
+        ("archives: {fedora: {url: https://x.example.org}}", "unknown field `fedora` in `archives`"),
+        ("archives: {debian: {url: 'https://u:p@x.example.org'}}", "expected an address such as"),
+        (
+            "system_repositories: {debian: {url: https://x.example.org, suite: s, key: k}}",
+            "`debian` is the archive of a distribution",
+        ),
         ("manager: ${X}", "no variable is filled in"),
         ("defaults: {t: {name: x}}", "unknown field `name` in `defaults.t`"),
         ("defaults: {t: {pip: []}}", "(`pip` stands under `defaults.t.python`)"),
