@@ -51,7 +51,8 @@ def joined(keys: Sequence[Keys]) -> Keys:
 def verified_text(signed: bytes, keys: Keys) -> bytes:
     """Give the text of a message that is signed in clear (``InRelease``), and nothing that stands around it.
 
-    A message that none of the keys signed is a CorruptError.
+    The last line ends in a newline, which is no part of what is signed (RFC 9580, 7.2): so it is what a detached
+    signature would be of. A message that none of the keys signed is a CorruptError.
     """
     import pysequoia  # noqa: PLC0415  # as above
 
@@ -61,7 +62,7 @@ def verified_text(signed: bytes, keys: Keys) -> bytes:
         raise _refused(error) from error
     if not found:
         raise CorruptError("it has no signed text")
-    return found
+    return found.rstrip(b"\r\n") + b"\n"
 
 
 def verify_detached(text: bytes, signature: bytes, keys: Keys) -> None:

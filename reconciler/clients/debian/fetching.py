@@ -17,8 +17,11 @@ _AFTER = (timedelta(days=1), timedelta())
 """A snapshot is of the moment before its name: a day later it has what a Release file lists, and nothing is gone."""
 
 
-class Keeping(Protocol):
-    """Where packages are kept."""
+class Debs(Protocol):
+    """Where packages are kept: :class:`reconciler.store.debs.DebStore`."""
+
+    def holds(self, sha256: str, size: int) -> bool:
+        """Tell whether a package of that size is there."""
 
     def put(self, sha256: str, size: int, chunks: Iterator[bytes], *, name: str) -> None:
         """Keep a package that is what it should be."""
@@ -28,7 +31,7 @@ class Keeping(Protocol):
 class Fetching:
     """One fetch. ``dates`` are those of the lock's archives by name, ``others`` addresses of other repositories."""
 
-    debs: Keeping
+    debs: Debs
     places: Places
     http: Http = field(repr=False)
     dates: Mapping[str, str]
@@ -59,9 +62,9 @@ class Fetching:
         if alias in self.others:
             yield self._mirror(f"the repository {alias}", self.others[alias].rstrip("/"))
             return
-        for place in self.places.mirrors(alias):
+        for place in self.places.mirrors(alias, package.architecture):
             yield self._mirror(f"the mirror of {alias}", place.url)
-        snapshot, date = self.places.snapshot(alias), self.dates.get(package.archive)
+        snapshot, date = self.places.snapshot(alias, package.architecture), self.dates.get(package.archive)
         if snapshot is not None and date is not None:
             for after in _AFTER:
                 moment = datetime.fromisoformat(date) + after

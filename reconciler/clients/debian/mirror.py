@@ -21,6 +21,7 @@ MAX_RELEASE = 16 << 20
 MAX_INDEX = 1 << 30
 """Bytes that an index may unpack to; Debian's largest has 55 MB."""
 _CHUNK = 1 << 18
+_LIES = "the mirror lies, or is being updated: try again in some minutes, or take another one"
 _GZIP = 31  # zlib: a window of 15 bits, and a gzip header
 
 
@@ -38,7 +39,7 @@ class Mirror:
         for piece in self.stream(path):
             body += piece
             if len(body) > MAX_RELEASE:
-                raise CorruptError(f"{self.name}: {path} does not end")
+                raise CorruptError(f"it has more than {MAX_RELEASE} bytes")
         return bytes(body)
 
     def stream(self, path: str) -> Iterator[bytes]:
@@ -70,7 +71,7 @@ class Mirror:
         if left or hashed.hexdigest() != listed.sha256:
             raise CorruptError(
                 f"{self.name}: {path} is not what the signed Release file says",
-                hint="the mirror lies, or is being updated: try again in some minutes, or take another mirror",
+                hint=_LIES,
             )
 
     @contextmanager
@@ -83,10 +84,13 @@ class Mirror:
             raise type(error)(f"{text}: {path}", hint=error.hint, detail=error.detail) from error
 
 
-def lines_of(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
-    """Unpack an index (by the ending of its name) and give its lines; damage and bombs are CorruptErrors."""
+def lines_of(chunks: Iterator[bytes], path: str, *, limit: int = MAX_INDEX) -> Iterator[bytes]:
+    """Unpack an index (by the ending of its name) and give its lines.
+
+    Damage, and more than ``limit`` bytes, is a CorruptError.
+    """
     rest = b""
-    for piece in _unpacked(chunks, path):
+    for piece in _unpacked(chunks, path, limit):
         lines = (rest + piece).split(b"\n")
         rest = lines.pop()
         yield from lines
@@ -94,7 +98,7 @@ def lines_of(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
         yield rest
 
 
-def _unpacked(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
+def _unpacked(chunks: Iterator[bytes], path: str, limit: int) -> Iterator[bytes]:
     make = next((make for ending, make in _UNPACKERS.items() if path.endswith(ending)), None)
     if make is None:
         yield from chunks
@@ -103,11 +107,11 @@ def _unpacked(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
     try:
         for piece in make(chunks):
             done += len(piece)
-            if done > MAX_INDEX:
-                raise CorruptError(f"{path} unpacks to more than {MAX_INDEX} bytes")
+            if done > limit:
+                raise CorruptError(f"{path} unpacks to more than {limit} bytes", hint=_LIES)
             yield piece
     except (zlib.error, lzma.LZMAError, EOFError) as error:
-        raise CorruptError(f"{path} can't be unpacked") from error
+        raise CorruptError(f"{path} can't be unpacked", hint=_LIES) from error
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
