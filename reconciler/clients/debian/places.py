@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
 
 from reconciler.clients.address import leads_to_link_local
 from reconciler.clients.debian.sources import AptSource
@@ -25,16 +24,12 @@ _MAIN_ARCHITECTURES = frozenset(["amd64", "i386"])
 """Those that Ubuntu has in its main archive; all others are in its ports."""
 
 
-class Source(Protocol):
-    """``archives.ALIAS`` of reconciler.yaml."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configured:
+    """``archives.ALIAS`` of reconciler.yaml: where an archive's newest state is, and where its earlier ones are."""
 
-    @property
-    def url(self) -> str | None:
-        """Where its newest state is."""
-
-    @property
-    def snapshot(self) -> str | None:
-        """Where its earlier states are."""
+    mirror: str | None = None
+    snapshot: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +44,7 @@ class Place:
 class Places:
     """Finds archives: as ``configured``, by alias, else as ``environ`` says, else where ``apt`` takes them from."""
 
-    configured: Mapping[str, Source] = field(default_factory=dict)
+    configured: Mapping[str, Configured] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     apt: Sequence[AptSource] = ()
 
@@ -73,7 +68,7 @@ class Places:
 
     def _set(self, alias: str, prefix: str) -> str | None:
         source = self.configured.get(alias)
-        configured = None if source is None else source.url if prefix == MIRROR else source.snapshot
+        configured = None if source is None else source.mirror if prefix == MIRROR else source.snapshot
         url = configured or self.environ.get(variable_of(prefix, alias))
         if not url:
             return None
@@ -98,15 +93,15 @@ def _names(alias: str, architecture: str) -> tuple[str, ...]:
         return (alias,)
     if architecture in _MAIN_ARCHITECTURES:
         return (alias, "ubuntu")
-    return (alias, "ubuntu", "ubuntu-ports") if architecture == "all" else ("ubuntu-ports",)
+    return (alias, "ubuntu", "ubuntu-ports") if architecture == "all" else ("ubuntu-ports", alias, "ubuntu")
 
 
 def _missing(alias: str) -> ResolveError:
     family = alias.partition("-")[0]
-    other = f"{family}-ports" if family == "ubuntu" else f"{family}-security"
+    other = f"{family}-security"
     return ResolveError(
         f"this machine has no mirror of {alias}",
-        hint=f"write archives.{family}.url and archives.{other}.url in reconciler.yaml, "
+        hint=f"write archives.{family}.mirror and archives.{other}.mirror in reconciler.yaml, "
         f"or set {variable_of(MIRROR, family)} and {variable_of(MIRROR, other)}",
     )
 
