@@ -13,6 +13,8 @@ LAYER_KEY = "dev.reconciler.layer-key"
 """The annotation on a layer's descriptor."""
 LAYER_CLAIMS = "dev.reconciler.layer-claims"
 """The annotation that says what a layer of packages claims of the environment (``wheel.claims``)."""
+LAYER_PART = "dev.reconciler.layer-part"
+"""The annotation on a layer of a base that is made of packages: what it holds (``base``, ``python``, ``added`` …)."""
 RECIPE = 1
 """How layers are written, counted: another order, header or compressor makes other bytes of the same input."""
 WHEEL_RECIPE = 1

@@ -115,7 +115,7 @@ def inherits(desired: Desired) -> bool:
     return desired.manifest.python.base_packages != "ignore"
 
 
-def _packages(group: Group, lock: PlatformLock) -> LayerPlan:
+def _packages(group: Group[Package], lock: PlatformLock) -> LayerPlan:
     inputs: dict[str, Json] = {
         "python": minor_of(lock.interpreter.version),
         "prefix": place_of(PREFIX, _base_of(lock).links),
@@ -125,7 +125,7 @@ def _packages(group: Group, lock: PlatformLock) -> LayerPlan:
     return LayerPlan(name=group.name, role=Role.PACKAGES, key=key, packages=group.packages)
 
 
-def _bytecode(group: Group, lock: PlatformLock) -> LayerPlan:
+def _bytecode(group: Group[Package], lock: PlatformLock) -> LayerPlan:
     inputs: dict[str, Json] = {
         "python": lock.interpreter.version,
         "prefix": place_of(PREFIX, _base_of(lock).links),

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any, Generic, Protocol, TypeVar
 
 from reconciler.errors import BuildError
-from reconciler.lock.model import Package
 
 ALONE = 1 << 20
 """Bytes of a wheel from which it has a layer of its own."""
@@ -20,15 +20,32 @@ GROUP = 8 << 20
 _BITS = 256
 
 
+class Sized(Protocol):
+    """A package of any kind: its name, and the bytes of its file. Packages of one kind are sorted by what they are."""
+
+    @property
+    def name(self) -> str:
+        """Its project."""
+
+    @property
+    def size(self) -> int:
+        """The size of its file."""
+
+    def __lt__(self, other: Any, /) -> bool: ...  # noqa: ANN401  # whatever is of its kind
+
+
+Packed = TypeVar("Packed", bound=Sized)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
+class Group(Generic[Packed]):
     """The packages of one layer, sorted; ``name`` is the project, or the bits that the projects' hashes share."""
 
     name: str
-    packages: tuple[Package, ...]
+    packages: tuple[Packed, ...]
 
 
-def pack(packages: Sequence[Package], *, limit_layers: int) -> tuple[Group, ...]:
+def pack(packages: Sequence[Packed], *, limit_layers: int) -> tuple[Group[Packed], ...]:
     """Divide packages among at most ``limit_layers`` layers, in an order that is theirs alone.
 
     Where they would be more, the sizes from which packages stand alone and groups are divided are doubled. No room for
@@ -44,14 +61,14 @@ def pack(packages: Sequence[Package], *, limit_layers: int) -> tuple[Group, ...]
     return groups
 
 
-def _divided(packages: Sequence[Package], scale: int) -> tuple[Group, ...]:
+def _divided(packages: Sequence[Packed], scale: int) -> tuple[Group[Packed], ...]:
     alone = [package for package in sorted(packages) if package.size >= ALONE * scale]
     others = [package for package in sorted(packages) if package.size < ALONE * scale]
     single = (Group(name=package.name, packages=(package,)) for package in alone)
     return (*single, *_groups([(_bits(package.name), package) for package in others], "", GROUP * scale))
 
 
-def _groups(packages: Sequence[tuple[str, Package]], prefix: str, most: int) -> Iterator[Group]:
+def _groups(packages: Sequence[tuple[str, Packed]], prefix: str, most: int) -> Iterator[Group[Packed]]:
     if not packages:
         return
     total = sum(package.size for _, package in packages)

@@ -102,13 +102,7 @@ class AssembleBuilder:
         written = configure(
             config, task.desired.manifest, task.platform, account, [layer.diff_id for layer in layers]
         ).to_content()
-        below = [
-            Stream(
-                descriptor=layer, read=partial(base.registry.fetch_blob, base.repository, layer), mount_from=base.mount
-            )
-            for layer in manifest.layers
-        ]
-        streams = (*below, *(layer.stream for layer in layers))
+        streams = (*_layers_of(base), *(layer.stream for layer in layers))
         return Image(
             manifest=to_manifest(written, [stream.descriptor for stream in streams]), blobs=(written,), streams=streams
         )
@@ -208,6 +202,14 @@ class AssembleBuilder:
                 (package.file, installed(wheel, python=python, prefix=PREFIX, direct_url=direct_url_of(package)))
             )
         return groups
+
+
+def _layers_of(base: BaseImage) -> Sequence[Stream]:
+    """Give the base's own layers, read where they are."""
+    return base.streams or [
+        Stream(descriptor=layer, read=partial(base.registry.fetch_blob, base.repository, layer), mount_from=base.mount)
+        for layer in parse_image(base.manifest).layers
+    ]
 
 
 def _needed(packages: Sequence[Package], lacking: int, layers: int) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from reconciler.assembly.key import LAYER_KEY
+from reconciler.assembly.key import LAYER_KEY, LAYER_PART
 from reconciler.errors import BuildError
 from reconciler.oci.descriptor import Descriptor
 from reconciler.oci.elf import parse_needs
@@ -39,8 +39,9 @@ _ORIGIN = re.compile(r"\$(?:ORIGIN|\{ORIGIN\})")
 
 
 def layers_below(base: BaseImage) -> tuple[Descriptor, ...]:
-    """Give the layers that an interpreter can be in: those that we made ourselves hold none."""
-    return tuple(layer for layer in parse_image(base.manifest).layers if LAYER_KEY not in layer.annotations)
+    """Give the layers that an interpreter can be in: those of environments that we made hold none."""
+    layers = parse_image(base.manifest).layers
+    return tuple(one for one in layers if LAYER_KEY not in one.annotations or LAYER_PART in one.annotations)
 
 
 def unpack(base: BaseImage, python: str, minor: str, folder: Path) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from reconciler.clients.debian.archives import Archives
     from reconciler.clients.uv import Uv
     from reconciler.ports import Bases, Executor, Source, Systems
+    from reconciler.store.debs import DebStore
     from reconciler.store.hosts import Hosts
     from reconciler.store.interpreters import InterpreterStore
     from reconciler.store.layers import LayerStore
@@ -39,25 +40,32 @@ class Toolbox:
         return open_systems(self)
 
     @cached_property
+    def debs(self) -> DebStore:
+        """The Debian packages that were fetched."""
+        from reconciler.store.debs import DebStore  # noqa: PLC0415
+
+        return DebStore(path=self.workspace.used / "debs")
+
+    @cached_property
+    def unpackers(self) -> Executor:
+        """Who unpacks Debian packages: none of the makers, who may wait for them."""
+        from reconciler.executors.transfers import Transfers  # noqa: PLC0415
+
+        return Transfers(os.cpu_count() or 1)
+
+    @cached_property
     def archives(self) -> Archives:
         """Debian archives, and where their packages are kept."""
         from reconciler.clients.debian.archives import LIMIT_S, Archives, Repository  # noqa: PLC0415
-        from reconciler.clients.debian.places import Configured, Places  # noqa: PLC0415
+        from reconciler.clients.debian.places import Places  # noqa: PLC0415
         from reconciler.clients.debian.sources import read_apt_sources  # noqa: PLC0415
         from reconciler.clients.http.index import Http  # noqa: PLC0415
-        from reconciler.store.debs import DebStore, IndexStore  # noqa: PLC0415
+        from reconciler.store.debs import IndexStore  # noqa: PLC0415
 
         return Archives(
-            debs=DebStore(path=self.workspace.used / "debs"),
+            debs=self.debs,
             indexes=IndexStore(path=self.workspace.used / "debs"),
-            places=Places(
-                configured={
-                    alias: Configured(mirror=one.mirror, snapshot=one.snapshot)
-                    for alias, one in self.workspace.config.archives.items()
-                },
-                environ=self.environ,
-                apt=read_apt_sources(self.environ),
-            ),
+            places=Places(environ=self.environ, apt=read_apt_sources(self.environ)),
             http=Http(environ=self.environ, limit_s=LIMIT_S),
             executor=self.workspace.transfers,
             repositories={

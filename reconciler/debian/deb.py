@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from reconciler.debian.control import stanzas
 from reconciler.errors import CorruptError
 from reconciler.oci.inflate import gunzip, unxz
 from reconciler.oci.member import WHITEOUT, Kind, Member
@@ -54,9 +55,9 @@ class Place:
 class Deb:
     """A package that is open. ``file`` is the name of its file.
 
-    ``control`` are its fields by name, as written, ``text`` the same as the package has it. ``scripts`` are the
-    maintainer scripts by name, and what else tells dpkg what to do (``conffiles``, ``triggers``); ``md5sums`` is the
-    list of its files' checksums, empty where it has none.
+    ``control`` are its fields by name in lower case, as :func:`stanzas` reads them, ``text`` the same as the package
+    has it. ``scripts`` are the maintainer scripts by name, and what else tells dpkg what to do (``conffiles``,
+    ``triggers``); ``md5sums`` is the list of its files' checksums, empty where it has none.
     """
 
     file: str
@@ -70,12 +71,12 @@ class Deb:
     @property
     def name(self) -> str:
         """The package's name."""
-        return self.control["Package"]
+        return self.control["package"]
 
     @property
     def version(self) -> str:
         """The package's version."""
-        return self.control["Version"]
+        return self.control["version"]
 
     def members(self) -> Iterator[tuple[Member, Iterator[bytes]]]:
         """Give every file, folder and link as the package has it, with its bytes (:func:`oci.untar.read_tar`).
@@ -122,25 +123,13 @@ def _text(file: str, name: str, data: bytes) -> str:
 
 
 def _fields(file: str, text: str) -> Mapping[str, str]:
-    found = _stanza(file, text)
+    try:
+        (found,) = stanzas(text.splitlines())
+    except ValueError as error:
+        raise CorruptError(f"{file}: its control file can't be read as one stanza") from error
     for name, form in _FIELDS.items():
-        if form.fullmatch(found.get(name, "")) is None:
+        if form.fullmatch(found.get(name.lower(), "")) is None:
             raise CorruptError(f"{file}: its control file names no {name} that can be read")
-    return found
-
-
-def _stanza(file: str, text: str) -> dict[str, str]:
-    """Read the one stanza of a control file (deb822(5))."""
-    found: dict[str, str] = {}
-    name = ""
-    for line in text.rstrip("\n").split("\n"):
-        if line[:1] in (" ", "\t") and name and line.strip():
-            found[name] += f"\n{line[1:]}"
-            continue
-        name, separator, value = line.partition(":")
-        if not separator or name in found or not name.isascii() or not name.isprintable() or " " in name:
-            raise CorruptError(f"{file}: its control file can't be read as one stanza")
-        found[name] = value.strip()
     return found
 
 

@@ -31,6 +31,7 @@ class BaseImage:
 
     ``reference`` is as declared. Its layers are read from ``registry`` when they are needed, or mounted where they go
     to the same host: ``mount`` is how the registry of the environments calls the repository, none where it can't.
+    ``streams`` are the layers of one that was made here, from the lowest; there are none where it is somewhere else.
     """
 
     reference: str
@@ -39,6 +40,7 @@ class BaseImage:
     manifest: Content
     config: Content
     mount: str | None = None
+    streams: tuple[Stream, ...] = ()
 
 
 class Bases(Protocol):

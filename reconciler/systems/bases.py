@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from reconciler.clients.debian.archives import Archives
 from reconciler.debian.suites import parse_entry
-from reconciler.errors import BuildError
+from reconciler.errors import ResolveError
 from reconciler.ports import BaseImage, Ground, Layers, SystemQuestion, Tell, tell_nobody
-from reconciler.store.layers import LayerStore
-from reconciler.systems.resolve import Solver
+from reconciler.systems.roots import Roots
 from reconciler.values.platform import Platform
 
 
@@ -17,8 +16,8 @@ from reconciler.values.platform import Platform
 class PackageSystems:
     """Implements :class:`reconciler.ports.Systems`."""
 
-    layers: LayerStore
     archives: Archives
+    roots: Roots
 
     def handles(self, entry: str) -> bool:
         """Tell whether a catalog's entry names a distribution, and no image."""
@@ -29,11 +28,10 @@ class PackageSystems:
 
     def resolve(self, question: SystemQuestion) -> Ground:
         """Choose the packages."""
-        return Solver(archives=self.archives).resolve(question)
+        raise ResolveError(f"{question.entry} can't be solved for")
 
     def open(
         self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody
     ) -> BaseImage:
-        """Give the base."""
-        del platform, layers, tell
-        raise BuildError(f"{ground.entry} can't be made")
+        """Give the base, its layers found or made."""
+        return self.roots.open(ground, platform, layers=layers, tell=tell)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from reconciler.clients.debian.archives import Archives
-from reconciler.ports import Systems
+from reconciler.ports import Executor, Systems
+from reconciler.store.debs import DebStore
 from reconciler.store.layers import LayerStore
 from reconciler.systems.bases import PackageSystems
+from reconciler.systems.roots import Roots
 
 
 class Tools(Protocol):
@@ -21,7 +23,16 @@ class Tools(Protocol):
     def archives(self) -> Archives:
         """Debian archives."""
 
+    @property
+    def debs(self) -> DebStore:
+        """The Debian packages on this machine."""
+
+    @property
+    def unpackers(self) -> Executor:
+        """Who unpacks them, beside whoever makes other layers."""
+
 
 def open_systems(tools: Tools) -> Systems:
     """Give what solves for packages and makes bases of them."""
-    return PackageSystems(layers=tools.layers, archives=tools.archives)
+    roots = Roots(layers=tools.layers, archives=tools.archives, debs=tools.debs, executor=tools.unpackers)
+    return PackageSystems(archives=tools.archives, roots=roots)

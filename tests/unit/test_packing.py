@@ -25,7 +25,7 @@ def packages(sizes: dict[str, int]) -> list[Package]:
     return [package(name, size) for name, size in sizes.items()]
 
 
-def names(groups: tuple[Group, ...]) -> set[frozenset[str]]:
+def names(groups: tuple[Group[Package], ...]) -> set[frozenset[str]]:
     return {frozenset(package.name for package in group.packages) for group in groups}
 
 

@@ -1,0 +1,69 @@
+"""Bases as images: their layers found, else made of packages, which are fetched where they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reconciler.assembly.key import LAYER_PART
+from reconciler.clients.debian.archives import Archives
+from reconciler.oci.member import Packed
+from reconciler.oci.tar import with_folders, write_pieces
+from reconciler.ports import BaseImage, Executor, Ground, Layer, Layers, NoLayers, Tell, tell_nobody
+from reconciler.store.layers import LayerStore
+from reconciler.systems.configuration import Filled, configured
+from reconciler.systems.images import image_of
+from reconciler.systems.layers import CONFIGURATION, RootPlan, configuration_key, plan_root
+from reconciler.systems.making import RootMaker
+from reconciler.systems.unpacking import Debs
+from reconciler.values.digest import Digest
+from reconciler.values.platform import Platform
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Roots:
+    """Makes bases. ``archives`` bring packages into ``debs``, ``executor`` unpacks them side by side."""
+
+    layers: LayerStore
+    archives: Archives
+    debs: Debs
+    executor: Executor
+
+    def open(
+        self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody
+    ) -> BaseImage:
+        """Give a base as :meth:`reconciler.ports.Systems.open` does."""
+        plans = plan_root(ground, platform)
+        found = self._provide(ground, plans, platform, layers or NoLayers(), tell)
+        filled = [Filled(layer=found[plan.key], packages=plan.packages) for plan in plans]
+        key = configuration_key([plan.key for plan in plans], platform)
+        top = self._find(key, layers or NoLayers()) or self._configure(key, filled, platform, tell)
+        return image_of(ground.entry, platform, [*(one.layer for one in filled), top])
+
+    def _provide(
+        self, ground: Ground, plans: Sequence[RootPlan], platform: Platform, layers: Layers, tell: Tell
+    ) -> dict[Digest, Layer]:
+        """Give every layer of packages: from this machine, from a record, else made now."""
+        found = {plan.key: layer for plan in plans if (layer := self._find(plan.key, layers)) is not None}
+        lacking = [plan for plan in plans if plan.key not in found]
+        if not lacking:
+            return found
+        packages = [package for plan in lacking for package in plan.packages]
+        self.archives.fetch(packages, archives=ground.system.archives, tell=tell)
+        size = sum(package.size for package in packages)
+        tell(f"{ground.entry}: {len(packages)} Debian package(s) of {size / 1e6:.1f} MB to lay out")
+        return found | RootMaker(layers=self.layers, debs=self.debs, executor=self.executor).make(
+            lacking, platform, tell
+        )
+
+    def _find(self, key: Digest, layers: Layers) -> Layer | None:
+        stored = self.layers.find(key)
+        return layers.find(key) if stored is None else stored.layer
+
+    def _configure(self, key: Digest, filled: Sequence[Filled], platform: Platform, tell: Tell) -> Layer:
+        tell("configuring Debian packages", passing=True)
+
+        def pieces() -> Iterator[bytes | Packed]:
+            yield from write_pieces(with_folders(configured(filled, platform.architecture)))
+
+        return self.layers.make(key, pieces, annotations={LAYER_PART: CONFIGURATION}).layer
