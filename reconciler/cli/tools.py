@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reconciler.store.hosts import Hosts
     from reconciler.store.interpreters import InterpreterStore
     from reconciler.store.layers import LayerStore
+    from reconciler.systems.standalone import Standalones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +130,16 @@ class Toolbox:
             sources=self.index_addresses,
             repository=self.workspace.root,
         )
+
+    @cached_property
+    def standalones(self) -> Standalones:
+        """Builds of a standalone Python, and where their archives are kept."""
+        from reconciler.clients.pythons import Pythons  # noqa: PLC0415
+        from reconciler.store.pythons import PythonStore  # noqa: PLC0415
+        from reconciler.systems.standalone import Standalones  # noqa: PLC0415
+
+        kept = PythonStore(path=self.workspace.used / "pythons")
+        return Standalones(pythons=Pythons(uv=self.uv), store=kept, layers=self.layers)
 
     @cached_property
     def makers(self) -> Executor:

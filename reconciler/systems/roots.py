@@ -15,6 +15,7 @@ from reconciler.systems.configuration import Filled, configured
 from reconciler.systems.images import image_of
 from reconciler.systems.layers import CONFIGURATION, RootPlan, configuration_key, plan_root
 from reconciler.systems.making import RootMaker
+from reconciler.systems.standalone import Standalones
 from reconciler.systems.unpacking import Debs
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
@@ -22,12 +23,16 @@ from reconciler.values.platform import Platform
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Roots:
-    """Makes bases. ``archives`` bring packages into ``debs``, ``executor`` unpacks them side by side."""
+    """Makes bases. ``archives`` bring packages into ``debs``, ``executor`` unpacks them side by side.
+
+    ``standalones`` make the layer of an interpreter that is no package.
+    """
 
     layers: LayerStore
     archives: Archives
     debs: Debs
     executor: Executor
+    standalones: Standalones
 
     def open(
         self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody
@@ -38,7 +43,9 @@ class Roots:
         filled = [Filled(layer=found[plan.key], packages=plan.packages) for plan in plans]
         key = configuration_key([plan.key for plan in plans], platform)
         top = self._find(key, layers or NoLayers()) or self._configure(key, filled, platform, tell)
-        return image_of(ground.entry, platform, [*(one.layer for one in filled), top])
+        build = ground.build
+        brought = [] if build is None else [self.standalones.layer(build, platform, layers=layers, tell=tell)]
+        return image_of(ground.entry, platform, [*(one.layer for one in filled), *brought, top])
 
     def _provide(
         self, ground: Ground, plans: Sequence[RootPlan], platform: Platform, layers: Layers, tell: Tell

@@ -10,6 +10,7 @@ from reconciler.store.debs import DebStore
 from reconciler.store.layers import LayerStore
 from reconciler.systems.bases import PackageSystems
 from reconciler.systems.roots import Roots
+from reconciler.systems.standalone import Standalones
 
 
 class Tools(Protocol):
@@ -31,8 +32,18 @@ class Tools(Protocol):
     def unpackers(self) -> Executor:
         """Who unpacks them, beside whoever makes other layers."""
 
+    @property
+    def standalones(self) -> Standalones:
+        """Builds of a standalone Python."""
+
 
 def open_systems(tools: Tools) -> Systems:
     """Give what solves for packages and makes bases of them."""
-    roots = Roots(layers=tools.layers, archives=tools.archives, debs=tools.debs, executor=tools.unpackers)
+    roots = Roots(
+        layers=tools.layers,
+        archives=tools.archives,
+        debs=tools.debs,
+        executor=tools.unpackers,
+        standalones=tools.standalones,
+    )
     return PackageSystems(archives=tools.archives, roots=roots)
