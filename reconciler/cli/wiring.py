@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CONFIG = "reconciler.yaml"
 FOLDER = ".reconciler"
 DEFAULT_REGISTRY = f"{FOLDER}/registry"
-CACHES = ("cache", "debs", "hosts", "interpreters", "layers", "wheels")
+CACHES = ("cache", "debs", "hosts", "interpreters", "layers", "pythons", "wheels")
 """What in the folder is believed by its key."""
 WORKERS = 4
 """How many environments are worked on at once: each is mostly waiting for an index or a disk."""
