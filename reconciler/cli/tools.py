@@ -58,7 +58,7 @@ class Toolbox:
     def archives(self) -> Archives:
         """Debian archives, and where their packages are kept."""
         from reconciler.clients.debian.archives import LIMIT_S, Archives, Repository  # noqa: PLC0415
-        from reconciler.clients.debian.places import Places  # noqa: PLC0415
+        from reconciler.clients.debian.places import Configured, Places  # noqa: PLC0415
         from reconciler.clients.debian.sources import read_apt_sources  # noqa: PLC0415
         from reconciler.clients.http.index import Http  # noqa: PLC0415
         from reconciler.store.debs import IndexStore  # noqa: PLC0415
@@ -66,7 +66,14 @@ class Toolbox:
         return Archives(
             debs=self.debs,
             indexes=IndexStore(path=self.workspace.used / "debs"),
-            places=Places(environ=self.environ, apt=read_apt_sources(self.environ)),
+            places=Places(
+                configured={
+                    alias: Configured(mirror=one.mirror, snapshot=one.snapshot)
+                    for alias, one in self.workspace.config.archives.items()
+                },
+                environ=self.environ,
+                apt=read_apt_sources(self.environ),
+            ),
             http=Http(environ=self.environ, limit_s=LIMIT_S),
             executor=self.workspace.transfers,
             repositories={

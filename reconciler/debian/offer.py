@@ -45,6 +45,10 @@ class Offer:
         """Give the packages that every system has (Debian Policy 3.8)."""
         return self._gathered(lambda index, archive: index.essential(archive))
 
+    def names(self) -> Iterator[str]:
+        """Give the names of all packages, some of them more than once."""
+        return (name for part in self.parts for index in part.indexes for name in index.names)
+
     def _gathered(self, ask: Callable[[PackageIndex, str], Iterator[Candidate]]) -> tuple[Candidate, ...]:
         found: Iterable[Iterator[Candidate]] = (
             ask(index, part.archive.name) for part in self.parts for index in part.indexes

@@ -21,8 +21,8 @@ DEFAULT_REGISTRY = ".reconciler/registry"
 DEFAULT_FOLDER = "environments"
 _ENTRIES = {"standard": "debian", "slim": "debian-slim"}
 _COMPUTES = ("cpu", "gpu")
-ARCHIVES = frozenset(["debian", "debian-security", "ubuntu", "ubuntu-ports", "ubuntu-security"])
-"""The archives of distributions; Ubuntu has other architectures than amd64 in one of their own."""
+ARCHIVES = frozenset(["debian", "debian-security", "ubuntu", "ubuntu-security"])
+"""The archives of distributions, as locks name them."""
 Fields = Mapping[str, Json]
 
 
@@ -47,11 +47,11 @@ class SystemRepository:
 class ArchiveSource:
     """``archives``: where the archive of a distribution is.
 
-    ``url`` holds its newest state, ``snapshot`` its earlier ones, each in a folder that is named after its time
+    ``mirror`` holds its newest state, ``snapshot`` its earlier ones, each in a folder that is named after its time
     (``20250520T000000Z``). Without one, the machine says.
     """
 
-    url: str | None = None
+    mirror: str | None = None
     snapshot: str | None = None
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from reconciler.clients.debian.archives import Archives
 from reconciler.debian.suites import parse_entry
-from reconciler.errors import ResolveError
 from reconciler.ports import BaseImage, Ground, Layers, SystemQuestion, Tell, tell_nobody
+from reconciler.systems.resolve import Solver
 from reconciler.systems.roots import Roots
 from reconciler.values.platform import Platform
 
@@ -28,7 +28,7 @@ class PackageSystems:
 
     def resolve(self, question: SystemQuestion) -> Ground:
         """Choose the packages."""
-        raise ResolveError(f"{question.entry} can't be solved for")
+        return Solver(archives=self.archives).resolve(question)
 
     def open(
         self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody

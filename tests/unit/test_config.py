@@ -57,7 +57,7 @@ def test_fields_reach_the_configuration() -> None:
         "bases: {gpu: {slim: 'cuda:12'}}\n"
         "indexes: {internal: {url: https://packages.example.org/simple}}\n"
         "system_repositories: {x: {url: https://a.example.org, suite: s, key: k.asc}}\n"
-        "archives: {debian: {url: https://a.example.org/debian, snapshot: https://s.example.org/debian}}\n"
+        "archives: {debian: {mirror: https://a.example.org/debian, snapshot: https://s.example.org/debian}}\n"
         "policies: {max_deletes: 0, protected: [a], require_lock: true}\n"
     )
     assert config.registry_of("main") == "a"
@@ -65,7 +65,7 @@ def test_fields_reach_the_configuration() -> None:
     assert config.manifests == "ml/envs"
     assert config.bases["gpu"] == {"standard": "debian", "slim": "cuda:12"}
     assert config.indexes == {"internal": PackageSource(url="https://packages.example.org/simple")}
-    archive = ArchiveSource(url="https://a.example.org/debian", snapshot="https://s.example.org/debian")
+    archive = ArchiveSource(mirror="https://a.example.org/debian", snapshot="https://s.example.org/debian")
     assert config.archives == {"debian": archive}
     assert config.system_repositories["x"] == SystemRepository(url="https://a.example.org", suite="s", key="k.asc")
     assert config.policies == Policies(max_deletes=0, protected=("a",), require_lock=True)
@@ -125,8 +125,8 @@ def test_the_defaults_of_a_registry_are_those_of_the_schema() -> None:
         ("registries: {r: {token_host: 'https://login.example.com'}}", "expected a host such as login.example.com"),
         ("registries: {r: {token_host: 'me@login.example.com'}}", "expected a host such as login.example.com"),
         ("registries: {r: {token_host: ''}}", "expected a host such as login.example.com"),
-        ("archives: {fedora: {url: https://x.example.org}}", "unknown field `fedora` in `archives`"),
-        ("archives: {debian: {url: 'https://u:p@x.example.org'}}", "expected an address such as"),
+        ("archives: {fedora: {mirror: https://x.example.org}}", "unknown field `fedora` in `archives`"),
+        ("archives: {debian: {mirror: 'https://u:p@x.example.org'}}", "expected an address such as"),
         (
             "system_repositories: {debian: {url: https://x.example.org, suite: s, key: k}}",
             "`debian` is the archive of a distribution",
