@@ -17,12 +17,14 @@ from reconciler.debian.deb import Deb, open_deb
 from reconciler.debian.places import is_asked_for, placed, stays
 from reconciler.debian.root import Contents
 from reconciler.debian.status import status_of
-from reconciler.errors import DamagedCacheError
+from reconciler.errors import CorruptError, DamagedCacheError
 from reconciler.lock.system import SystemPackage
 from reconciler.oci.member import Kind, Member
 from reconciler.store.durable import disk_errors, make_folders
 
 _CHUNK = 1 << 20
+_OF_DPKG = "var/lib/dpkg/"
+"""Where a root says which packages are in it, and what their scripts are: a package speaks for itself alone."""
 
 
 class Debs(Protocol):
@@ -72,14 +74,27 @@ def spool_in(path: Path) -> Iterator[Spool]:
 def unpack(debs: Debs, package: SystemPackage, spool: Spool) -> Contents:
     """Read a package whole, and give what a root has of it, as long as the spool is open.
 
-    One that was damaged since it came is forgotten, and a DamagedCacheError; one that is hostile a CorruptError.
+    One that was damaged since it came is forgotten, and a DamagedCacheError; one that is hostile, or another package
+    than its archive says, a CorruptError.
     """
+    file_name = package.file.rpartition("/")[2]
     with debs.open(package.sha256) as file:
         if _sha256(file) != package.sha256:
             debs.forget(package.sha256)
-            name = package.file.rpartition("/")[2]
-            raise DamagedCacheError(f"{name} in this machine's cache is damaged", hint="run the command again")
-        return contents_of(open_deb(file, package.file.rpartition("/")[2]), spool)
+            raise DamagedCacheError(f"{file_name} in this machine's cache is damaged", hint="run the command again")
+        deb = open_deb(file, file_name)
+        _check_identity(deb, package)
+        return contents_of(deb, spool)
+
+
+def _check_identity(deb: Deb, package: SystemPackage) -> None:
+    """Refuse a package that calls itself otherwise: scanners read what it says, a lock what its archive says."""
+    own = (deb.name, deb.version, deb.control["architecture"])
+    if own != (package.name, package.version, package.architecture):
+        raise CorruptError(
+            f"{deb.file}: it is {' '.join(own)}, and its archive says that it is "
+            f"{package.name} {package.version} {package.architecture}"
+        )
 
 
 def _sha256(file: BinaryIO) -> str:
@@ -107,6 +122,8 @@ def _members(deb: Deb, spool: Spool) -> Iterator[Member]:
     is_whole = is_asked_for(deb.name)
     ends: dict[str, str] = {}
     for member, body in _placed(deb):
+        if member.kind is not Kind.FOLDER and member.path.startswith(_OF_DPKG):
+            raise CorruptError(f"{deb.file}: it has /{member.path}, which is for dpkg to write")
         ends[member.path] = ends.get(member.target, member.target) if member.kind is Kind.HARD else member.path
         if is_whole or stays(member):
             found = replace(member, target=ends[member.path]) if member.kind is Kind.HARD else member
