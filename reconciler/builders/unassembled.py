@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from reconciler.debian.suites import parse_entry
 from reconciler.manifest.arguments import parse_arguments
 from reconciler.manifest.desired import Desired
-from reconciler.manifest.model import Docker, Manifest, Python
+from reconciler.manifest.model import Docker, Manifest
 from reconciler.manifest.refusal import Refusal, unsolvable
 
 _LATER = "is not in this version"
@@ -24,7 +24,7 @@ def _refusals(desired: Desired) -> Iterator[Refusal]:
         _whole(manifest),
         _docker(manifest.docker),
         _stacked(manifest),
-        _python(manifest.python),
+        _python(desired),
         _system(desired),
         _platforms(manifest),
     )
@@ -59,15 +59,40 @@ def _stacked(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "python.base_packages", f"python.base_packages: replace is for images as bases: {message}"
 
 
-def _python(python: Python) -> Iterator[tuple[str, str]]:
-    if python.provider not in ("auto", "image"):
-        yield (
-            "python.provider",
-            f"python.provider: {python.provider} {_LATER}; with `image` the base image brings Python",
-        )
+def _python(desired: Desired) -> Iterator[tuple[str, str]]:
+    python, entry = desired.manifest.python, desired.entry
+    if python.provider == "conda":
+        yield "python.provider", f"python.provider: conda {_LATER}; write auto"
+    elif python.provider != "auto":
+        yield from _provider(python.provider, entry)
+    if python.interpreter_path is not None and _is_made(entry):
+        message = f"{entry} is made of packages, and python.provider says which Python; remove the field"
+        yield "python.interpreter_path", f"python.interpreter_path is for images as bases: {message}"
     if python.user_managed_dependencies:
         message = "is for the compute target; in an image nothing is observed, remove the field"
         yield "python.user_managed_dependencies", f"python.user_managed_dependencies {message}"
+
+
+def _provider(provider: str, entry: str | None) -> Iterator[tuple[str, str]]:
+    """Refuse a provider that the base has no room for: an image brings its Python, and so does an environment."""
+    if provider == "image" and _is_made(entry):
+        instead = "write auto, debian or standalone, or name a docker.base_image"
+        yield "python.provider", f"python.provider: image is for images as bases, and {entry} is none; {instead}"
+    elif provider != "image" and not _is_made(entry):
+        below = "another environment" if entry is None else entry
+        instead = "remove the field, or write docker.base_image: debian"
+        yield (
+            "python.provider",
+            f"python.provider: {provider} is for a base of Debian packages, and {below} brings its Python; {instead}",
+        )
+
+
+def _is_made(entry: str | None) -> bool:
+    """Tell whether a base is made of packages; a suite that nobody knows is refused elsewhere."""
+    try:
+        return entry is not None and parse_entry(entry) is not None
+    except ValueError:
+        return True
 
 
 def _system(desired: Desired) -> Iterator[tuple[str, str]]:

@@ -48,7 +48,7 @@ def neither(manifest: Manifest, suite: Suite, version: str, error: ReconcilerErr
     message = (
         f"{suite.distribution} {suite.name} has Python {version}, not {asked}, and no standalone one: {error.message}"
     )
-    hint = f"write python.version: {'.'.join(version.split('.')[:2])}; {error.hint or 'see uv python list'}"
+    hint = f"write python.version: {suite.python}, or {error.hint or 'look at uv python list'}"
     return type(error)(message, where=error.where or manifest.locate("python.version"), hint=hint, detail=error.detail)
 
 

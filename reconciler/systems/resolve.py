@@ -18,20 +18,21 @@ from reconciler.lock.system import Archive, Part, System, SystemPackage
 from reconciler.manifest.model import Manifest
 from reconciler.manifest.wording import listed
 from reconciler.ports import Ground, SystemQuestion
+from reconciler.systems.interpreter import bring
 from reconciler.systems.preference import staying, system_before
+from reconciler.systems.standalone import Standalones
 
 _PACKAGE = re.compile(r"([a-z0-9][a-z0-9+.-]+)(?::([a-z0-9]+))?(?:=(.+))?")
-_WITHOUT_DISTUTILS = (3, 12)
-"""The first Python whose standard library has no distutils (PEP 632); that of older ones is a package of its own."""
 _SHOWN = 6
 _NEAR, _CLOSE = 3, 0.75
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Solver:
-    """Chooses packages from what ``archives`` offer."""
+    """Chooses packages from what ``archives`` offer, and an interpreter, which ``standalones`` may bring."""
 
     archives: Archives
+    standalones: Standalones
 
     def resolve(self, question: SystemQuestion) -> Ground:
         """Choose the packages; what can't be had is a ResolveError with the line that asks for it."""
@@ -45,8 +46,10 @@ class Solver:
             manifest.system_repositories,
             known=before.archives if before is not None else (),
         )
-        wishes = (*_variant(suite, entry.variant), *_python(suite), *_added(manifest, offer, question))
-        choices = close(wishes, offer, staying(question, before, offer))
+        kept = staying(question, before, offer)
+        python = bring(question, suite, offer, kept, self.standalones)
+        wishes = (*_variant(suite, entry.variant), *python.wishes, *_added(manifest, offer, question))
+        choices = close(wishes, offer, kept)
         system = System(
             distribution=suite.distribution,
             suite=suite.name,
@@ -55,7 +58,11 @@ class Solver:
             packages=tuple(map(_package, choices)),
         )
         return Ground(
-            entry=question.entry, system=system, interpreter=f"usr/bin/python{suite.python}", notes=offer.notes
+            entry=question.entry,
+            system=system,
+            interpreter=python.path,
+            build=python.build,
+            notes=(*offer.notes, *python.notes),
         )
 
 
@@ -73,13 +80,6 @@ def _entry_of(question: SystemQuestion) -> tuple[Entry, Suite]:
 def _variant(suite: Suite, variant: str) -> Iterator[Wish]:
     names = packages_of(suite.distribution, suite.name, variant)
     return (Wish(name=name, part=Part.BASE) for name in names)
-
-
-def _python(suite: Suite) -> Iterator[Wish]:
-    """Give what a Python needs to be whole."""
-    minor = tuple(map(int, suite.python.split(".")))
-    names = ("python3", *(("python3-distutils",) if minor < _WITHOUT_DISTUTILS else ()))
-    return (Wish(name=name, part=Part.PYTHON) for name in names)
 
 
 def _added(manifest: Manifest, offer: Offer, question: SystemQuestion) -> Iterator[Wish]:
