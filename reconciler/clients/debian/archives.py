@@ -18,7 +18,7 @@ from reconciler.clients.debian.once import Once
 from reconciler.clients.debian.places import Place, Places
 from reconciler.clients.debian.suite import Indexes, Suite
 from reconciler.clients.http.index import Http
-from reconciler.clients.openpgp import read_keys
+from reconciler.clients.openpgp import Keys, read_keys
 from reconciler.debian.offer import Indexed, Offer
 from reconciler.debian.suites import SUITES
 from reconciler.errors import CorruptError, NotFoundError, ResolveError
@@ -43,7 +43,10 @@ class Repository:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Archives:
-    """Reads archives, each once. ``read_file`` gives a file of the repository, where other repositories' keys are."""
+    """Reads archives, each once. ``read_file`` gives a file of the repository, where other repositories' keys are.
+
+    ``trusted`` gives the keys of a distribution.
+    """
 
     debs: Debs
     indexes: Indexes
@@ -52,6 +55,7 @@ class Archives:
     executor: Executor
     read_file: Callable[[str], bytes] = field(repr=False)
     repositories: Mapping[str, Repository] = field(default_factory=dict)
+    trusted: Callable[[str], Keys] = field(repr=False, default=archive_keys)
     now: Callable[[], datetime] = field(repr=False, default=lambda: datetime.now(UTC))
     once: Once[tuple[Indexed, ...]] = field(repr=False, default_factory=Once)
 
@@ -141,7 +145,7 @@ class Archives:
                 components=_COMPONENTS[distribution],
                 architecture=architecture,
                 places=self.places.mirrors(alias, architecture),
-                keys=archive_keys(distribution),
+                keys=self.trusted(distribution),
                 http=self.http,
                 now=self.now(),
                 is_own=True,
