@@ -106,6 +106,7 @@ def package_to_json(package: PackageChange) -> dict[str, Json]:
         "new": package.new,
         "platforms": [str(platform) for platform in package.platforms],
         "size_delta": package.size_delta,
+        "kind": package.kind.value,
     }
 
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from reconciler.lock.difference import PackageChange
+from reconciler.lock.difference import Kind, PackageChange
 from reconciler.plan.change import Action, Change, Plan, Reason, Step
 from reconciler.reports.inert import inert
 from reconciler.values.canonical import Json
@@ -93,7 +93,7 @@ def change_text(change: Change, limit: int) -> str:
 
 def package_text(package: PackageChange) -> str:
     """Write a package that comes, goes or moves, with the change in size where one is known."""
-    name = inert(package.name)
+    name = inert(package.name) + (" (Debian)" if package.kind is Kind.DEBIAN else "")
     if package.old is None:
         text = f"+ {name} {inert(package.new or '')}"
     elif package.new is None:
@@ -106,8 +106,14 @@ def package_text(package: PackageChange) -> str:
 
 
 def packages_summary(packages: Iterable[PackageChange]) -> str:
-    """Count packages that come, go and move, and what they weigh together."""
+    """Count packages that come, go and move, and what they weigh together: for Python, and below it."""
     found = tuple(packages)
+    python = _counted_moves(tuple(one for one in found if one.kind is not Kind.DEBIAN))
+    debian = _counted_moves(tuple(one for one in found if one.kind is Kind.DEBIAN))
+    return "; ".join([*([python] if python else []), *([f"Debian: {debian}"] if debian else [])])
+
+
+def _counted_moves(found: tuple[PackageChange, ...]) -> str:
     moves = sum(one.old is not None and one.new is not None for one in found)
     comes, goes = sum(one.old is None for one in found), sum(one.new is None for one in found)
     counts = ((comes, "added"), (moves, "changed"), (goes, "removed"))
