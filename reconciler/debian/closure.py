@@ -50,10 +50,15 @@ class Wish:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """A package that is needed, and for which part."""
+    """A package that is needed, and for which wish first."""
 
     candidate: Candidate
-    part: Part
+    wish: Wish
+
+    @property
+    def part(self) -> Part:
+        """The part that it is in."""
+        return self.wish.part
 
 
 def close(wishes: Sequence[Wish], offer: Offer, kept: Mapping[str, Candidate]) -> tuple[Choice, ...]:
@@ -152,7 +157,7 @@ class _Attempt:
             while self.single or self.several:
                 need = (self.single or self.several).popleft()
                 if not any(map(self._is_met, need.group)):
-                    limits = self._meet(need, part)
+                    limits = self._meet(need)
                     if limits is not None:
                         return limits
         return None
@@ -163,11 +168,11 @@ class _Attempt:
             return True
         return any(relation.admits_provided(version) for _, version in self.provided.get(relation.name, ()))
 
-    def _meet(self, need: _Need, part: Part) -> Limits | None:
+    def _meet(self, need: _Need) -> Limits | None:
         candidates = [candidate for relation in need.group for candidate in self._candidates(relation)]
         for candidate in sorted(candidates, key=self._moves):
             if self._enemy(candidate) is None:
-                self._add(candidate, need, part)
+                self._add(candidate, need)
                 return None
         return self._give_way(need, candidates)
 
@@ -217,8 +222,8 @@ class _Attempt:
                     return name
         return None
 
-    def _add(self, candidate: Candidate, need: _Need, part: Part) -> None:
-        self.chosen[candidate.name] = Choice(candidate=candidate, part=part)
+    def _add(self, candidate: Candidate, need: _Need) -> None:
+        self.chosen[candidate.name] = Choice(candidate=candidate, wish=need.wish)
         for name, version in parse_provided(candidate.provides):
             self.provided.setdefault(name, []).append((candidate.name, version))
         for relation in _barring(candidate):

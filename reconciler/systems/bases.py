@@ -28,7 +28,8 @@ class PackageSystems:
 
     def resolve(self, question: SystemQuestion) -> Ground:
         """Choose the packages."""
-        return Solver(archives=self.archives, standalones=self.roots.standalones).resolve(question)
+        roots = self.roots
+        return Solver(archives=self.archives, debs=roots.debs, standalones=roots.standalones).resolve(question)
 
     def open(
         self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody

@@ -19,6 +19,7 @@ from reconciler.manifest.model import Manifest
 from reconciler.manifest.wording import listed
 from reconciler.ports import Ground, SystemQuestion
 from reconciler.systems.interpreter import bring
+from reconciler.systems.judgement import Debs, judge
 from reconciler.systems.preference import staying, system_before
 from reconciler.systems.standalone import Standalones
 
@@ -29,9 +30,13 @@ _NEAR, _CLOSE = 3, 0.75
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Solver:
-    """Chooses packages from what ``archives`` offer, and an interpreter, which ``standalones`` may bring."""
+    """Chooses packages from what ``archives`` offer, and an interpreter, which ``standalones`` may bring.
+
+    Packages whose scripts were looked at are in ``debs`` then.
+    """
 
     archives: Archives
+    debs: Debs
     standalones: Standalones
 
     def resolve(self, question: SystemQuestion) -> Ground:
@@ -57,6 +62,7 @@ class Solver:
             archives=_archives(choices, offer, before),
             packages=tuple(map(_package, choices)),
         )
+        judge(choices, system, before, self.archives, self.debs)
         return Ground(
             entry=question.entry,
             system=system,
