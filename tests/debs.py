@@ -70,7 +70,7 @@ def make_deb(  # noqa: PLR0913  # each is what one test has otherwise
     architecture: str = "amd64",
     scripts: Mapping[str, bytes] = {},
     ending: str = ".xz",
-    **fields: str,
+    fields: Mapping[str, str] = {},
 ) -> bytes:
     """Make a package of files (path to bytes, or to a whole member), with fields of its control file."""
     dpkg = {"control": control_of(name, version, architecture, **fields), **scripts}

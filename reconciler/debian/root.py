@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.debian.places import EVERYWHERE, LOADERS, MERGED, link_to
-from reconciler.errors import BuildError
+from reconciler.debian.relation import parse_relations
+from reconciler.errors import BuildError, CorruptError
 from reconciler.oci.member import Kind, Member, folder_of, link_of
 
 _PLAIN = (0o755, 0, 0)
@@ -49,18 +50,23 @@ def skeleton(members: Iterable[Member], architecture: str, *, lowest: bool) -> I
 
     The ``lowest`` layer has those that every root has; others are where something is behind them.
     """
-    used = {"/".join(member.path.split("/")[:2]) for member in members}
+    there = {member.path for member in members}
+    used = {"/".join(path.split("/")[:2]) for path in there}
     everywhere = {*EVERYWHERE, LOADERS} if architecture == "amd64" else {*EVERYWHERE}
     for path, target in MERGED.items():
         if (path in everywhere) if lowest else (path not in EVERYWHERE and target in used):
             yield link_of(path, link_to(path))
-            if target.startswith("usr/"):
+            if target.startswith("usr/") and target not in there:
                 yield folder_of(target)
 
 
 def replaces(one: Contents, other: Contents) -> bool:
     """Tell whether a package may take files of another one."""
-    return any(relation.partition("(")[0].strip() == other.name for relation in one.replaces.split(","))
+    try:
+        relations = parse_relations(one.replaces)
+    except ValueError as error:
+        raise CorruptError(f"the Debian package {one.name} {one.version}: Replaces: {error}") from error
+    return any(relation.name == other.name and relation.admits(other.version) for (relation, *_) in relations)
 
 
 def _settled(there: tuple[Contents, Member], come: tuple[Contents, Member]) -> tuple[Contents, Member]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.clients.debian.archives import Archives
 from reconciler.debian.suites import parse_entry
 from reconciler.ports import BaseImage, Ground, Layers, SystemQuestion, Tell, tell_nobody
 from reconciler.systems.resolve import Solver
@@ -16,7 +15,7 @@ from reconciler.values.platform import Platform
 class PackageSystems:
     """Implements :class:`reconciler.ports.Systems`."""
 
-    archives: Archives
+    solver: Solver
     roots: Roots
 
     def handles(self, entry: str) -> bool:
@@ -28,8 +27,7 @@ class PackageSystems:
 
     def resolve(self, question: SystemQuestion) -> Ground:
         """Choose the packages."""
-        roots = self.roots
-        return Solver(archives=self.archives, debs=roots.debs, standalones=roots.standalones).resolve(question)
+        return self.solver.resolve(question)
 
     def open(
         self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody

@@ -17,7 +17,7 @@ from reconciler.oci.rootfs import Rootfs
 from reconciler.oci.untar import decompress, read_tar
 from reconciler.ports import Layer
 
-_MAX_KNOWN = 16 << 20
+_MAX_KNOWN, _SHOWN = 16 << 20, 3
 Attributes = tuple[int, int, int]
 Entries = Iterator[tuple[Member, Iterator[bytes]]]
 
@@ -139,13 +139,16 @@ def _check(meetings: Sequence[Meeting], root: Rootfs, layers: Sequence[Filled]) 
     for meeting in meetings:
         lower, upper = (_owners(root, meeting.path, layers[number]) for number in (meeting.lower, meeting.upper))
         if not any(replaces(one, other) for one in upper for other in lower):
-            both = " and ".join(
-                owners[0].name if owners else "the Python of python.provider" for owners in (lower, upper)
-            )
+            both = f"{_shown(lower)} and {_shown(upper)}"
             raise BuildError(
                 f"/{meeting.path} is in the Debian packages {both}, and neither replaces the other",
                 hint="take one of them out of system_packages",
             )
+
+
+def _shown(owners: Sequence[Contents]) -> str:
+    names = ", ".join(one.name for one in owners[:_SHOWN])
+    return names if len(owners) == 1 else f"one of {names}{', …' if len(owners) > _SHOWN else ''}"
 
 
 def _known(root: Rootfs, package: SystemPackage) -> Contents:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from reconciler.assembly.key import LAYER_PART
-from reconciler.clients.debian.archives import Archives
+from reconciler.lock.model import Package
+from reconciler.lock.system import Archive, SystemPackage
 from reconciler.oci.member import Packed
 from reconciler.oci.tar import with_folders, write_pieces
 from reconciler.ports import BaseImage, Executor, Ground, Layer, Layers, NoLayers, Tell, tell_nobody
@@ -15,10 +17,27 @@ from reconciler.systems.configuration import Filled, configured
 from reconciler.systems.images import image_of
 from reconciler.systems.layers import CONFIGURATION, RootPlan, configuration_key, plan_root
 from reconciler.systems.making import RootMaker
-from reconciler.systems.standalone import Standalones
 from reconciler.systems.unpacking import Debs
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
+
+
+class Bringing(Protocol):
+    """Brings packages: :class:`reconciler.clients.debian.archives.Archives`."""
+
+    def fetch(
+        self, packages: Sequence[SystemPackage], *, archives: Sequence[Archive] = (), tell: Tell = tell_nobody
+    ) -> None:
+        """Bring the packages of a lock that are not there yet; one that is nowhere to be had is a BuildError."""
+
+
+class Pythons(Protocol):
+    """Makes layers of interpreters: :class:`reconciler.systems.standalone.Standalones`."""
+
+    def layer(
+        self, build: Package, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody
+    ) -> Layer:
+        """Give the layer of a build: from this machine, from a record, else made now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,10 +48,10 @@ class Roots:
     """
 
     layers: LayerStore
-    archives: Archives
+    archives: Bringing
     debs: Debs
     executor: Executor
-    standalones: Standalones
+    standalones: Pythons
 
     def open(
         self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody

@@ -9,6 +9,7 @@ from reconciler.ports import Executor, Systems
 from reconciler.store.debs import DebStore
 from reconciler.store.layers import LayerStore
 from reconciler.systems.bases import PackageSystems
+from reconciler.systems.resolve import Solver
 from reconciler.systems.roots import Roots
 from reconciler.systems.standalone import Standalones
 
@@ -46,4 +47,5 @@ def open_systems(tools: Tools) -> Systems:
         executor=tools.unpackers,
         standalones=tools.standalones,
     )
-    return PackageSystems(archives=tools.archives, roots=roots)
+    solver = Solver(archives=tools.archives, debs=tools.debs, standalones=tools.standalones)
+    return PackageSystems(solver=solver, roots=roots)

@@ -40,7 +40,9 @@ def read(data: bytes) -> None:
 @pytest.mark.parametrize("ending", sorted(COMPRESS))
 def test_a_package_is_read_however_it_is_compressed(ending: str) -> None:
     scripts = {"postinst": b"#!/bin/sh\n", "conffiles": b"/etc/made\n", "md5sums": b"0 etc/made\n", "shlibs": b"x"}
-    data = make_deb("made", {"etc/made": b"text"}, scripts=scripts, ending=ending, Depends="libc6 (>= 2),\n bash")
+    data = make_deb(
+        "made", {"etc/made": b"text"}, scripts=scripts, ending=ending, fields={"Depends": "libc6 (>= 2),\n bash"}
+    )
     deb = opened(data)
     assert (deb.name, deb.version, deb.control["depends"]) == ("made", "1.0-1", "libc6 (>= 2),\nbash")
     assert deb.scripts == {"conffiles": "/etc/made\n", "postinst": "#!/bin/sh\n"}

@@ -50,7 +50,7 @@ def test_a_package_that_calls_itself_otherwise_is_refused(tmp_path: Path, said: 
 @pytest.mark.parametrize("path", ["status.d/libc6", "status.d/libc6.md5sums", "info/libc6.postinst", "status"])
 def test_a_package_that_speaks_for_another_one_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(CorruptError, match="for dpkg to write"):
-        unpacked(tmp_path, make_deb("made", {f"var/lib/dpkg/{path}": b"x"}, Replaces="libc6"))
+        unpacked(tmp_path, make_deb("made", {f"var/lib/dpkg/{path}": b"x"}, fields={"Replaces": "libc6"}))
 
 
 def test_what_a_package_says_of_itself_is_in_its_own_files(tmp_path: Path) -> None:
