@@ -63,7 +63,8 @@ class Resolution:
 
     ``preference`` is the lock whose versions stay where they can. ``upgrade`` names packages that may move; none
     means that nothing has to stay. With ``upgrade_base`` what is below the packages may move: the base image, or the
-    Debian packages and the interpreter. ``below`` is the lock of the environment that this one builds on.
+    Debian packages and the interpreter. ``below`` is the lock of the environment that this one builds on. ``tell`` is
+    told how far the work is.
     """
 
     desired: Desired
@@ -72,6 +73,7 @@ class Resolution:
     upgrade_base: bool = False
     build_allowed: bool = True
     below: Lock | None = None
+    tell: Tell = tell_nobody
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

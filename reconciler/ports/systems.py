@@ -21,7 +21,7 @@ class SystemQuestion:
 
     ``entry`` is the catalog's (``debian:bookworm-slim``). ``preference`` is the lock whose packages stay where they
     can. ``upgrade`` names packages that may move; none means that nothing has to stay. With ``upgrade_base`` every
-    Debian package and the interpreter may move.
+    Debian package and the interpreter may move. ``tell`` is told how far the work is.
     """
 
     desired: Desired
@@ -30,6 +30,7 @@ class SystemQuestion:
     preference: PlatformLock | None = None
     upgrade: frozenset[str] | None = frozenset()
     upgrade_base: bool = False
+    tell: Tell = tell_nobody
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,13 +30,18 @@ def resolve_step(means: Means, step: Step, desired: Desired, below: Lock | None 
             where=desired.manifest.locate(FIELD),
             hint=f"run `reconciler lock {desired.name}`, and commit what it writes",
         )
-    means.reporter.report(Progress(name=step.name, stage=Stage.RESOLVING))
+
+    def tell(detail: str = "", *, passing: bool = False) -> None:
+        means.reporter.report(Progress(name=step.name, stage=Stage.RESOLVING, detail=detail, passing=passing))
+
+    tell()
     resolution = Resolution(
         desired=desired,
         preference=preference(means.registry, step, desired),
         upgrade=None if _refreshes(step) else frozenset(),
         upgrade_base=_refreshes(step),
         below=below,
+        tell=tell,
     )
     return means.resolvers[desired.builder].resolve(resolution)
 

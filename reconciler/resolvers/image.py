@@ -43,7 +43,7 @@ class ImageTargets:
         ground = self._ground(resolution, entry, platform) if self.systems.handles(entry) else None
         try:
             if ground is not None:
-                base, digest = self.systems.open(ground, platform), str(ground.digest)
+                base, digest = self.systems.open(ground, platform, tell=resolution.tell), str(ground.digest)
             else:
                 base = self._image(resolution, entry, platform)
                 digest = str(base.manifest.digest)
@@ -86,6 +86,7 @@ class ImageTargets:
                 preference=before,
                 upgrade=resolution.upgrade,
                 upgrade_base=resolution.upgrade_base,
+                tell=resolution.tell,
             )
         )
 

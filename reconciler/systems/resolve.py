@@ -44,6 +44,7 @@ class Solver:
         manifest = question.desired.manifest
         entry, suite = _entry_of(question)
         before = system_before(question, suite.distribution, suite.name)
+        question.tell(f"reading the archives of {suite.distribution} {suite.name}", passing=True)
         offer = self.archives.read(
             suite.distribution,
             suite.name,

@@ -75,9 +75,10 @@ class Roots:
         if not lacking:
             return found
         packages = [package for plan in lacking for package in plan.packages]
-        self.archives.fetch(packages, archives=ground.system.archives, tell=tell)
         size = sum(package.size for package in packages)
-        tell(f"{ground.entry}: {len(packages)} Debian package(s) of {size / 1e6:.1f} MB to lay out")
+        what = f"{ground.system.distribution} {ground.system.suite} for {platform}"
+        tell(f"{what}: {len(packages)} Debian package(s) of {size / 1e6:.1f} MB to lay out")
+        self.archives.fetch(packages, archives=ground.system.archives, tell=tell)
         return found | RootMaker(layers=self.layers, debs=self.debs, executor=self.executor).make(
             lacking, platform, tell
         )
