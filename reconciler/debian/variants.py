@@ -22,10 +22,14 @@ sysvinit-utils tar util-linux
 _STANDARD = f"{_SLIM} {_ESSENTIAL} procps"
 # Their tzdata lacks the older names of time zones, which data still has (US/Eastern).
 _SPLIT_TZDATA = frozenset(["trixie", "noble"])
+# Else usrmerge is chosen with what needs either, to merge what is merged already, and with it all of perl.
+_ASKS_WHETHER_MERGED = frozenset(["bookworm"])
 
 
 def packages_of(distribution: str, suite: str, variant: str) -> tuple[str, ...]:
     """Name the packages of a variant, sorted. ``distribution`` and ``suite`` are as in a lock."""
     del distribution  # the names are Debian's in Ubuntu too
     names = (_SLIM if variant == SLIM else _STANDARD).split()
-    return tuple(sorted([*names, *(["tzdata-legacy"] if suite in _SPLIT_TZDATA else [])]))
+    names += ["tzdata-legacy"] if suite in _SPLIT_TZDATA else []
+    names += ["usr-is-merged"] if suite in _ASKS_WHETHER_MERGED else []
+    return tuple(sorted(names))
