@@ -16,6 +16,7 @@ import pytest
 
 from tests import services
 from tests.debian import Debian, make_debian
+from tests.standalone import Archive, make_archive
 
 REQUIRE = "RECONCILER_REQUIRE_INTEGRATION"
 _HANDLERS: dict[int, Callable[[int, FrameType | None], Any] | signal.Handlers] = {
@@ -168,6 +169,16 @@ def debian(required: Required, request: pytest.FixtureRequest, tmp_path_factory:
     """Debian bases for amd64 and arm64, made once a session for all of its processes."""
     base = tmp_path_factory.getbasetemp()
     return make_debian(required, (base.parent if hasattr(request.config, "workerinput") else base) / "debian")
+
+
+@pytest.fixture(scope="session")
+def standalone_python(
+    required: Required, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Archive:
+    """The archive of a Python 3.12 that runs wherever it is put, made once a session for all of its processes."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if hasattr(request.config, "workerinput") else base
+    return make_archive(required, folder / "pythons", "3.12")
 
 
 @pytest.fixture(autouse=True)

@@ -114,6 +114,11 @@ def base_of(desired: Desired) -> str:
 def _interpreter(found: Profile, ground: Ground | None) -> Interpreter:
     build = ground.build if ground else None
     provider = PROVIDER if ground is None else DISTRIBUTION if build is None else STANDALONE
+    if build is not None and build.version != found.version:
+        raise ResolveError(
+            f"{build.file} is said to have Python {build.version}, and has {found.version}",
+            hint="tell who runs the mirror, or name another one in UV_PYTHON_INSTALL_MIRROR",
+        )
     return Interpreter(implementation="cpython", version=found.version, abi=found.abi, provider=provider, build=build)
 
 
