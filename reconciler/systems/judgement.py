@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, Protocol
 
-from reconciler.clients.debian.archives import Archives
 from reconciler.debian.closure import Choice
 from reconciler.debian.deb import open_deb
 from reconciler.debian.scripts import HINT, Verdict, classify
 from reconciler.errors import ResolveError
 from reconciler.lock.system import System, SystemPackage
+
+Fetch = Callable[[Sequence[SystemPackage]], None]
 
 
 class Debs(Protocol):
@@ -20,14 +21,14 @@ class Debs(Protocol):
         """Open a package."""
 
 
-def judge(choices: Sequence[Choice], system: System, before: System | None, archives: Archives, debs: Debs) -> None:
-    """Look at the scripts of the packages that the lock did not have before; they are fetched for that.
+def judge(choices: Sequence[Choice], system: System, before: System | None, fetch: Fetch, debs: Debs) -> None:
+    """Look at the scripts of the packages that the lock did not have before, which ``fetch`` brings into ``debs``.
 
     All that are refused are in one ResolveError, at the line that asks for the first of them.
     """
     known = {package.sha256 for package in before.packages} if before is not None else set[str]()
     new = [package for package in system.packages if package.sha256 not in known]
-    archives.fetch(new, archives=system.archives)
+    fetch(new)
     wishes = {choice.candidate.name: choice.wish for choice in choices}
     refused = [(package, verdict) for package in new if (verdict := _judged(package, debs)).is_refused]
     lines = [_line(package, verdict, wishes[package.name].name) for package, verdict in refused]

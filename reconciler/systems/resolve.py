@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 
 from reconciler.clients.debian.archives import Archives
 from reconciler.debian.closure import Choice, Wish, close
@@ -63,7 +64,8 @@ class Solver:
             archives=_archives(choices, offer, before),
             packages=tuple(map(_package, choices)),
         )
-        judge(choices, system, before, self.archives, self.debs)
+        fetch = partial(self.archives.fetch, archives=system.archives, tell=question.tell)
+        judge(choices, system, before, fetch, self.debs)
         return Ground(
             entry=question.entry,
             system=system,

@@ -97,6 +97,9 @@ class Archives:
             others={alias: one.url for alias, one in self.repositories.items()},
         )
         lacking = {one.sha256: one for one in packages if not self.debs.holds(one.sha256, one.size)}
+        size = sum(one.size for one in lacking.values())
+        if lacking:
+            tell(f"{len(lacking)} Debian package(s) of {size / 1e6:.1f} MB to fetch")
         for done, _ in enumerate(self.executor.map(fetching.bring, lacking.values()), 1):
             tell(f"fetched {done} of {len(lacking)} Debian packages", passing=True)
 
