@@ -17,9 +17,11 @@ from reconciler.plan.garbage import Rule
 from reconciler.reconcile.collection import Collected, Means, collect
 from reconciler.registries.layout import LayoutRegistry
 from reconciler.store.content import ContentStore
+from reconciler.store.debs import DebStore, IndexStore
 from reconciler.store.holdings import CacheFolder
 from reconciler.store.hosts import Hosts
 from reconciler.store.layers import LayerStore
+from reconciler.store.pythons import PythonStore
 from reconciler.store.wheels import WheelStore
 from reconciler.values.digest import Digest
 from tests.world import LINUX, World, wanted
@@ -46,6 +48,14 @@ class Stale:
     @property
     def wheels(self) -> WheelStore:
         return WheelStore(path=self.path / "wheels")
+
+    @property
+    def debs(self) -> DebStore:
+        return DebStore(path=self.path / "debs")
+
+    @property
+    def pythons(self) -> PythonStore:
+        return PythonStore(path=self.path / "pythons")
 
     @property
     def hosts(self) -> Hosts:
@@ -78,6 +88,9 @@ class Stale:
             self.layers.make(key, lambda: iter([b"layer " * 1000]))
             data = str(key).encode()
             self.wheels.put(Digest.of(data).hex, len(data), [data], name="a.whl")
+            self.debs.put(Digest.of(data).hex, len(data), [data], name="a.deb")
+            self.pythons.put(Digest.of(data).hex, len(data), [data], name="a.tar.gz")
+            IndexStore(path=self.debs.path).keep(key.hex, data)
         for place in (self.path / "interpreters" / KEYS[0].hex, self.path / "hosts/alpha/.making-old"):
             (place / "lib").mkdir(parents=True)
             (place / "lib" / "file").write_bytes(b"x" * 100)

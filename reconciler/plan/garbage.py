@@ -22,6 +22,8 @@ class Kind(Enum):
     """What an entry is."""
 
     WHEEL = "wheels"
+    PACKAGE = "Debian packages"
+    PYTHON = "Python archives"
     LAYER = "layers"
     ENVIRONMENT = "environments"
     INTERPRETER = "interpreters"
@@ -30,7 +32,9 @@ class Kind(Enum):
     LEFTOVER = "leftovers"
 
 
-CACHES = frozenset([Kind.WHEEL, Kind.LAYER, Kind.ENVIRONMENT, Kind.INTERPRETER, Kind.DERIVED])
+CACHES = frozenset(
+    [Kind.WHEEL, Kind.PACKAGE, Kind.PYTHON, Kind.LAYER, Kind.ENVIRONMENT, Kind.INTERPRETER, Kind.DERIVED]
+)
 """What is kept for speed alone, and held under a size."""
 
 
@@ -88,13 +92,13 @@ class Needs:
     """What records need and want of the caches.
 
     ``records`` are what states name, by environment. ``environments`` are build keys that current records need here;
-    those of a name in ``unknown`` could not be read, all of them where it is none. Wheels are wanted by their sha256,
-    layers by their key.
+    those of a name in ``unknown`` could not be read, all of them where it is none. Wheels, Debian packages and archives
+    of Python (``files``) are wanted by their sha256, layers by their key.
     """
 
     environments: frozenset[str] = frozenset()
     unknown: frozenset[str] | None = frozenset()
-    wheels: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
     layers: frozenset[str] = frozenset()
     records: Mapping[str, frozenset[Digest]] = field(default_factory=dict)
 

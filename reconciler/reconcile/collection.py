@@ -103,11 +103,11 @@ def read_needs(registry: Registry | None, executor: Executor) -> tuple[Needs, tu
         return Needs(unknown=None), (f"no environment goes, as nobody knows which are needed: {error}",)
     found = dict(executor.map(lambda name: observe(registry, name, depth=Depth.RECORD), registered.names))
     current = [one.record for one in found.values() if isinstance(one, Present) and not one.record.facts.archived]
-    wheels, layers = _wanted(registry, executor, current)
+    files, layers = _wanted(registry, executor, current)
     needs = Needs(
         environments=frozenset(key.hex for record in current for key in record.build_keys.values()),
         unknown=None if registered.notes else frozenset(name for name, one in found.items() if not _is_known(one)),
-        wheels=wheels,
+        files=files,
         layers=layers,
         records=_records(registry),
     )
@@ -120,21 +120,23 @@ def _is_known(observation: Observation) -> bool:
 
 
 def _wanted(registry: Registry, executor: Executor, records: Sequence[Record]) -> tuple[frozenset[str], frozenset[str]]:
-    """Name wheels and layers that builds of these records would use; what can't be read is not named."""
+    """Name files and layers that builds of these records would use; what can't be read is not named."""
     found = [pair for _, pair in executor.map(lambda record: _wanted_by(registry, record), records)]
-    return frozenset().union(*(wheels for wheels, _ in found)), frozenset().union(*(layers for _, layers in found))
+    return frozenset().union(*(files for files, _ in found)), frozenset().union(*(layers for _, layers in found))
 
 
 def _wanted_by(registry: Registry, record: Record) -> tuple[set[str], set[str]]:
-    wheels, layers = set[str](), set[str]()
+    files, layers = set[str](), set[str]()
     name = record.facts.name
     with suppress(ReconcilerError):
         for lock in read_bodies(registry, name, record).lock.platforms.values():
-            wheels |= {package.sha256 for package in lock.packages}
+            files |= {package.sha256 for package in lock.packages}
+            files |= {package.sha256 for package in lock.system.packages} if lock.system is not None else set()
+            files |= {lock.interpreter.build.sha256} if lock.interpreter.build is not None else set()
     for artifact in record.artifacts.values():
         with suppress(ReconcilerError):
             layers |= {key.hex for key in layers_of(registry, name, artifact.digest)}
-    return wheels, layers
+    return files, layers
 
 
 def _records(registry: Registry) -> dict[str, frozenset[Digest]]:

@@ -16,6 +16,8 @@ FORMAT_VERSION = 1
 _MAX_FOREIGN = 10
 _WORDS = {
     Kind.WHEEL: "wheel",
+    Kind.PACKAGE: "Debian package",
+    Kind.PYTHON: "Python archive",
     Kind.LAYER: "layer",
     Kind.ENVIRONMENT: "environment",
     Kind.INTERPRETER: "interpreter",

@@ -3,7 +3,8 @@
 ::
 
     wheels/HEX.whl, built-HEX.json, .lock      layers/HEX.tar.gz, .json, .lock      interpreters/HEX/
-    hosts/NAME/HEX/, .lock                     cache/**/XX                          .lock
+    debs/HEX.deb, HEX.index                    pythons/HEX.tar.gz                   .lock
+    hosts/NAME/HEX/, .lock                     cache/**/XX
 
 No link is followed. What has another name or another form than what is kept there is somebody else's: it is named and
 left alone.
@@ -31,6 +32,8 @@ WAIT_S = 60.0
 _HEX = r"[0-9a-f]{64}"
 _WHEEL = re.compile(rf"({_HEX}(?=\.whl)|built-{_HEX}(?!\.whl))(\.whl|\.json|\.lock)")
 _LAYER = re.compile(rf"({_HEX})(\.tar\.gz|\.json|\.lock)")
+_PACKAGE = re.compile(rf"({_HEX})(\.deb|\.index)")
+_PYTHON = re.compile(rf"({_HEX})(\.tar\.gz)")
 _FOLDER = re.compile(_HEX)
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _BYTES, _WHEEL_BYTES, _ABOUT, _LOCK = ".tar.gz", ".whl", ".json", ".lock"
@@ -58,6 +61,8 @@ class CacheFolder:
         """List what is there."""
         found = [
             *_wheels(self.path / "wheels", needs),
+            *_packages(self.path / "debs", needs),
+            *_pythons(self.path / "pythons", needs),
             *_layers(self.path / "layers", needs),
             *_environments(self.path / "hosts", needs),
             *_interpreters(self.path / "interpreters"),
@@ -106,12 +111,30 @@ def _wheels(folder: Path, needs: Needs) -> Found:
         yield from stray
         built, wheel = files.get(_ABOUT), files.get(_WHEEL_BYTES)
         if wheel is not None:
-            level = Level.WANTED if key in needs.wheels else Level.SPARE
+            level = Level.WANTED if key in needs.files else Level.SPARE
             yield _file(Kind.WHEEL, key, folder / f"{key}{_WHEEL_BYTES}", wheel, level)
         elif built is not None:
             yield _file(Kind.DERIVED, key, folder / f"{key}{_ABOUT}", built, Level.SPARE)
         elif files:
             yield _file(Kind.LEFTOVER, key, folder / f"{key}{_LOCK}", files[_LOCK], Level.WASTE)
+
+
+def _packages(folder: Path, needs: Needs) -> Found:
+    """List Debian packages, and indexes of archives, of which the newest is used before it is read again."""
+    for key, files, stray in _grouped(folder, _PACKAGE):
+        yield from stray
+        for ending, found in files.items():
+            kind = Kind.PACKAGE if ending == ".deb" else Kind.DERIVED
+            level = Level.WANTED if key in needs.files else Level.SPARE
+            yield _file(kind, key, folder / f"{key}{ending}", found, level)
+
+
+def _pythons(folder: Path, needs: Needs) -> Found:
+    for key, files, stray in _grouped(folder, _PYTHON):
+        yield from stray
+        for ending, found in files.items():
+            level = Level.WANTED if key in needs.files else Level.SPARE
+            yield _file(Kind.PYTHON, key, folder / f"{key}{ending}", found, level)
 
 
 def _layers(folder: Path, needs: Needs) -> Found:

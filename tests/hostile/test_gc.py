@@ -85,7 +85,7 @@ def test_what_is_listed_is_what_goes_and_nothing_else_is_left(stale: Stale) -> N
     assert [entry.place for entry in done.selection.taken] == [entry.place for entry in listed.taken]
     assert (done.failures, done.foreign, done.notes) == ({}, (), ())
     kinds = {entry.kind for entry in done.selection.taken}
-    assert kinds == set(Kind) - {Kind.DERIVED}
+    assert kinds == set(Kind)
     check_live(stale)
     assert stale.collect().selection.taken == ()
     left = {path.split("/")[0] for path in stale.files()}
@@ -395,6 +395,8 @@ def test_links_and_files_of_others_are_named_and_left_alone(stale: Stale, tmp_pa
     hex_ = Digest.of(b"planted").hex
     planted = [
         f"wheels/{hex_}.whl",
+        f"debs/{hex_}.deb",
+        f"pythons/{hex_}.tar.gz",
         f"layers/{hex_}.tar.gz",
         f"interpreters/{hex_}",
         f"hosts/alpha/{hex_}",
@@ -411,6 +413,8 @@ def test_links_and_files_of_others_are_named_and_left_alone(stale: Stale, tmp_pa
         (stale.path / place).symlink_to(outside)
     files = [
         "wheels/notes.txt",
+        "debs/notes.deb",
+        "pythons/README",
         "layers/README",
         "hosts/notes",
         "registry/alpha/notes",
@@ -430,7 +434,7 @@ def test_links_and_files_of_others_are_named_and_left_alone(stale: Stale, tmp_pa
 
 
 def test_a_folder_that_is_a_link_is_not_looked_into(stale: Stale, tmp_path: Path) -> None:
-    for name in ("wheels", "layers", "hosts", "interpreters"):
+    for name in ("wheels", "debs", "pythons", "layers", "hosts", "interpreters"):
         (stale.path / name).rename(tmp_path / name)
         (stale.path / name).symlink_to(tmp_path / name)
     stale.collect()
