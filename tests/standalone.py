@@ -201,7 +201,7 @@ def _files(root: Path, minor: str, architecture: str) -> Iterator[tuple[str, byt
     yield "python/bin/python3", f"python{minor}"
     yield "python/bin/python", f"python{minor}"
     yield f"python/bin/pip{minor}", _PIP.format(minor=minor).encode()
-    for path in _walk(root / "lib", minor):
+    for path in (*_walk(root / "include"), *_walk(root / "lib")):
         name = path.relative_to(root).as_posix()
         if path.is_symlink():
             yield f"python/{name}", str(path.readlink())
@@ -214,13 +214,13 @@ def _files(root: Path, minor: str, architecture: str) -> Iterator[tuple[str, byt
         yield f"python/lib/{name}", library.read_bytes()
 
 
-def _walk(folder: Path, minor: str) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.is_symlink():
             if path.name == "site-packages":
                 yield from (one for one in sorted(path.glob("pip*/**/*")) if one.is_file() and one.suffix != ".pyc")
             elif path.name not in _LEFT_OUT and not path.name.startswith("config-"):
-                yield from _walk(path, minor)
+                yield from _walk(path)
         elif not path.name.endswith(_ENDINGS_LEFT_OUT):
             yield path
 
