@@ -34,8 +34,7 @@ MACHINES: Mapping[str, str] = {"amd64": "x86_64", "arm64": "aarch64"}
 LIMIT_S = 1800.0
 _KEYS = {MIRROR: "python-install-mirror", DOWNLOADS: "python-downloads-json-url", POLICY: "python-downloads"}
 _LIST = ("python", "list", "--only-downloads", "--all-versions", "--output-format", "json")
-_ENDING = ".tar.gz"
-"""How builds end that hold an installation and nothing else; the few older ones with `.tar.zst` hold build trees."""
+_ENDINGS = (".tar.gz", ".tar.zst")
 _RELEASE = re.compile(r"(?<![0-9])[0-9]{8}(?:T[0-9]{4,6})?(?![0-9])")
 _EXPECTED = re.compile(r"Expected:\s+([0-9a-f]{64})\b")
 _SUM = re.compile(r"([0-9a-f]{64})(?:\s+\*?(\S+))?\s*")
@@ -147,7 +146,7 @@ class Pythons:
         file = file_of(entry["url"])
         release = _release(file) or _release(entry["url"].rpartition("/")[0].rpartition("/")[2])
         is_wanted = entry["implementation"] == "cpython" and entry["variant"] == "default" and entry["os"] == "linux"
-        is_fit = file.endswith(_ENDING) and release and not parse_version(entry["version"]).is_prerelease
+        is_fit = file.endswith(_ENDINGS) and release and not parse_version(entry["version"]).is_prerelease
         if is_wanted and is_fit:
             url = self._with_password(entry["url"])
             yield Build(key=entry["key"], version=entry["version"], release=release, file=file, url=url)

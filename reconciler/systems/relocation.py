@@ -1,6 +1,7 @@
 """The files of a standalone CPython's archive, checked and moved to where it is in an image.
 
-An archive is laid out as python-build-standalone's ``install_only`` ones are: all of it below ``python/``.
+An archive is laid out as python-build-standalone's ``install_only`` ones are: all of it below ``python/``. Older ones,
+packed with zstd, have it below ``python/install/``, and beside it what it was built from, which is passed over.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ PREFIX = "opt/python"
 RECIPE = 1
 """How an archive is laid out, counted; part of the key of its layer."""
 MAX_BYTES, MAX_FILES = 4 << 30, 100_000
-_TOP, _CACHE, _LINKS = "python", "__pycache__", "usr/local/bin"
+_TOP, _INSTALLED, _CACHE, _LINKS = "python", "python/install", "__pycache__", "usr/local/bin"
+_WITH_BUILD = ".tar.zst"
 _RUNNABLE, _SPECIAL = 0o111, 0o7000
 _MACHINES = {"amd64": 62, "arm64": 183}  # e_machine (ELF, gABI)
 _MANAGED = b"""[externally-managed]
@@ -72,13 +74,19 @@ class _Archive:
     found: dict[str, Member] = field(default_factory=dict)
     size: int = 0
 
+    @property
+    def top(self) -> str:
+        """The folder that is moved."""
+        return _INSTALLED if self.file.endswith(_WITH_BUILD) else _TOP
+
     def read(self, chunks: Iterable[bytes]) -> None:
-        unpacked = decompress(media.LAYER_TAR_GZIP, chunks)
+        kind = media.LAYER_TAR_ZSTD if self.file.endswith(_WITH_BUILD) else media.LAYER_TAR_GZIP
+        unpacked = decompress(kind, chunks)
         for member, body in read_entries(Streamed(unpacked), limit=MAX_FILES, devices=False):
-            top, _, path = member.path.partition("/")
-            if top != _TOP or (not path and member.kind is not Kind.FOLDER):
+            if member.path.partition("/")[0] != _TOP or (member.path == self.top and member.kind is not Kind.FOLDER):
                 raise CorruptError(f"{member.path[:120]!a} is not below {_TOP}/, where a standalone Python is")
-            if path and _CACHE not in path.split("/"):
+            path = member.path.removeprefix(f"{self.top}/")
+            if path != member.path and _CACHE not in path.split("/"):
                 self._add(replace(member, path=path), body)
         for _ in unpacked:  # what is behind the end is nothing, but has to be whole
             pass
@@ -100,8 +108,8 @@ class _Archive:
             return link_of(member.path, _inside(member))
         if member.kind is Kind.HARD:
             # What it names may stand behind it when all is sorted: it gets the bytes of its own.
-            named = self.found.get(member.target.removeprefix(f"{_TOP}/"))
-            if named is None or named.kind is not Kind.FILE or not member.target.startswith(f"{_TOP}/"):
+            named = self.found.get(member.target.removeprefix(f"{self.top}/"))
+            if named is None or named.kind is not Kind.FILE or not member.target.startswith(f"{self.top}/"):
                 raise CorruptError(f"{member.path[:120]!a} is a second name of what is not there")
             return replace(named, path=member.path)
         place = self.size

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from reconciler.errors import CorruptError
 from reconciler.oci.member import Kind, Member
@@ -18,9 +20,9 @@ FILE, VERSION = "cpython-3.12.1.tar.gz", "3.12.1"
 VARIABLES = b"# made\nbuild_time_vars = {'CC': 'clang -pthread',\n 'prefix': '/install', 'N': 3,\n 'AR': '/tools/ar'}\n"
 
 
-def read(folder: Path, data: bytes, architecture: str = "amd64") -> dict[str, tuple[Member, bytes]]:
+def read(folder: Path, data: bytes, architecture: str = "amd64", file: str = FILE) -> dict[str, tuple[Member, bytes]]:
     with ExitStack() as opened:
-        members = relocated(iter([data]), folder, opened, file=FILE, version=VERSION, architecture=architecture)
+        members = relocated(iter([data]), folder, opened, file=file, version=VERSION, architecture=architecture)
         return {member.path: (member, b"".join(member.read() if member.read else ())) for member in members}
 
 
@@ -95,6 +97,15 @@ def test_a_file_without_such_variables_stays_as_it_is() -> None:
 def test_variables_that_are_code_or_damaged_are_refused(text: bytes) -> None:
     with pytest.raises(CorruptError, match="can't be read"):
         mend_variables(text, "/opt/python", "x")
+
+
+def test_an_older_archive_leaves_its_installation_and_nothing_of_what_it_was_built_from(tmp_path: Path) -> None:
+    inside = {path.replace("python/", "python/install/"): content for path, content in small().items()}
+    built = {"python/PYTHON.json": b"{}", "python/build/core.o": b"", "python/licenses/x": b""}
+    data = zstandard.ZstdCompressor().compress(gzip.decompress(pack({**built, **inside})))
+    assert read(tmp_path, data, file="cpython.tar.zst").keys() == read(tmp_path, pack(small())).keys()
+    with pytest.raises(CorruptError, match="not laid out"):
+        read(tmp_path, pack({**built, **inside}))
 
 
 # -- hostile ----------------------------------------------------------------------------------------------------
