@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,11 +14,13 @@ from reconciler.oci.member import Packed
 from reconciler.oci.tar import with_folders, write_pieces
 from reconciler.ports import BaseImage, Executor, Ground, Layer, Layers, NoLayers, Tell, tell_nobody
 from reconciler.store.layers import LayerStore
+from reconciler.store.locks import locked
 from reconciler.systems.configuration import Filled, configured
 from reconciler.systems.images import image_of
 from reconciler.systems.layers import CONFIGURATION, RootPlan, configuration_key, plan_root
 from reconciler.systems.making import RootMaker
 from reconciler.systems.unpacking import Debs
+from reconciler.values.canonical import digest_of
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
 
@@ -69,19 +72,29 @@ class Roots:
     def _provide(
         self, ground: Ground, plans: Sequence[RootPlan], platform: Platform, layers: Layers, tell: Tell
     ) -> dict[Digest, Layer]:
-        """Give every layer of packages: from this machine, from a record, else made now."""
+        """Give every layer of packages: from this machine, from a record, else made now.
+
+        Whoever needs the same layer meanwhile waits for it instead of unpacking the same packages.
+        """
         found = {plan.key: layer for plan in plans if (layer := self._find(plan.key, layers)) is not None}
         lacking = [plan for plan in plans if plan.key not in found]
         if not lacking:
             return found
+        with ExitStack() as held:
+            for key in sorted(str(plan.key) for plan in lacking):
+                held.enter_context(locked(self.layers.path / f"{digest_of({'making': key}).hex}.lock"))
+            found |= {plan.key: one.layer for plan in lacking if (one := self.layers.find(plan.key)) is not None}
+            return found | self._make(ground, [plan for plan in lacking if plan.key not in found], platform, tell)
+
+    def _make(self, ground: Ground, lacking: Sequence[RootPlan], platform: Platform, tell: Tell) -> dict[Digest, Layer]:
+        if not lacking:
+            return {}
         packages = [package for plan in lacking for package in plan.packages]
         size = sum(package.size for package in packages)
         what = f"{ground.system.distribution} {ground.system.suite} for {platform}"
         tell(f"{what}: {len(packages)} Debian package(s) of {size / 1e6:.1f} MB to lay out")
         self.archives.fetch(packages, archives=ground.system.archives, tell=tell)
-        return found | RootMaker(layers=self.layers, debs=self.debs, executor=self.executor).make(
-            lacking, platform, tell
-        )
+        return RootMaker(layers=self.layers, debs=self.debs, executor=self.executor).make(lacking, platform, tell)
 
     def _find(self, key: Digest, layers: Layers) -> Layer | None:
         stored = self.layers.find(key)

@@ -7,6 +7,7 @@ import io
 import os
 import tarfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -239,6 +240,20 @@ def test_the_image_gives_nothing_but_its_own(machine: Machine) -> None:
         base.registry.fetch(base.repository, Digest.of(b"other"))
     with pytest.raises(NotFoundError):
         base.registry.fetch_blob(base.repository, replace(base.config.describe(), digest=Digest.of(b"other")))
+
+
+def test_who_needs_the_same_layer_meanwhile_waits_for_it(machine: Machine) -> None:
+    grounds = [machine.ground(added("one", {"etc/one": b""})), machine.ground(added("two", {"etc/two": b""}))]
+    said: list[str] = []
+
+    def tell(detail: str, *, passing: bool = False) -> None:
+        if not passing:
+            said.append(detail)
+
+    with ThreadPoolExecutor(2) as threads:
+        done = [*threads.map(lambda ground: machine.roots.open(ground, AMD64, tell=tell), grounds)]
+    assert keys(done[0])[0] == keys(done[1])[0]
+    assert sorted(detail.partition(": ")[2].split()[0] for detail in said) == ["1", str(len(BASE) + 1)]
 
 
 # -- the same bytes ---------------------------------------------------------------------------------------------
