@@ -311,6 +311,8 @@ def test_packages_are_brought_once_and_said(world: World) -> None:
     wanted = [BASH.locked(), LIBC.locked()]
     archives.fetch(wanted, tell=lambda detail, *, passing=False: said.append(f"{detail} {passing}"))
     archives.fetch(wanted)
+    size = (len(BASH.data) + len(LIBC.data)) / 1e6
+    assert said.pop(0) == f"2 Debian package(s) of {size:.1f} MB to fetch False"
     assert said == ["fetched 1 of 2 Debian packages True", "fetched 2 of 2 Debian packages True"]
     assert len(world.asked(".deb")) == 2
     assert (world.path / "debs" / f"{BASH.locked().sha256}.deb").read_bytes() == BASH.data
@@ -381,7 +383,7 @@ def test_a_mirror_that_stops_half_way_once_is_asked_for_the_rest(world: World) -
 def test_a_mirror_that_is_gone_is_said_in_one_line(world: World) -> None:
     places = Places(configured={one: Configured(mirror="http://127.0.0.1:1/debian") for one in world.places.configured})
     http_now = Http(environ={"HOME": "/nonexistent"}, timeout_s=1, limit_s=2)
-    with pytest.raises(UnavailableError, match=r"^the mirror of debian does not answer: "):
+    with pytest.raises(UnavailableError, match=r"^the mirror of debian \(127\.0\.0\.1:1\) does not answer: "):
         read(world, places=places, http=http_now)
     with pytest.raises(UnavailableError, match="does not answer"):
         world.archives(places=places, http=http_now).fetch([BASH.locked()])
@@ -455,7 +457,7 @@ def test_another_repository_adds_its_packages_with_its_own_key(world: World) -> 
 def test_the_key_of_the_distribution_counts_for_nothing_there(world: World) -> None:
     (world.path / "key.asc").write_bytes(public("vendor"))
     repository = world.repository(Suite(name="stable", debs=[TOOL], key="archive").build())
-    with pytest.raises(CorruptError, match=r"the mirror of vendor: .*no key that is trusted for it has signed it"):
+    with pytest.raises(CorruptError, match=r"the mirror of vendor .*no key that is trusted for it has signed it"):
         world.archives(repositories={"vendor": repository}).read("debian", "bookworm", "amd64", ["vendor"])
 
 
@@ -464,7 +466,7 @@ def test_the_key_of_another_repository_counts_for_nothing_in_the_distribution(wo
     (world.path / "key.asc").write_bytes(public("vendor"))
     repository = world.repository(Suite(name="stable", debs=[TOOL], key="vendor").build())
     world.put("debian", Suite(debs=DEBS, key="vendor"))
-    with pytest.raises(CorruptError, match="the mirror of debian: "):
+    with pytest.raises(CorruptError, match="the mirror of debian "):
         world.archives(repositories={"vendor": repository}).read("debian", "bookworm", "amd64", ["vendor"])
 
 

@@ -70,8 +70,8 @@ class Fetching:
                 moment = datetime.fromisoformat(date) + after
                 yield self._mirror(f"the snapshots of {alias}", f"{snapshot}/{moment:%Y%m%dT%H%M%SZ}")
 
-    def _mirror(self, name: str, url: str) -> Mirror:
-        return Mirror(name=name, url=url, http=self.http)
+    def _mirror(self, kind: str, url: str) -> Mirror:
+        return Mirror(kind=kind, url=url, http=self.http)
 
 
 def _lying(package: SystemPackage, mirror: Mirror, error: CorruptError) -> BuildError:

@@ -27,11 +27,17 @@ _GZIP = 31  # zlib: a window of 15 bits, and a gzip header
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mirror:
-    """A mirror; ``name`` is what errors call it, ``url`` may hold a password."""
+    """A mirror; ``kind`` is what it is (``the mirror of debian``), ``url`` may hold a password."""
 
-    name: str
+    kind: str
     url: str = field(repr=False)
     http: Http = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """What errors call it: what it is, and where, without a password."""
+        host = "a folder" if self.url.startswith("file:") else urlsplit(self.url).netloc.rpartition("@")[2]
+        return f"{self.kind} ({host})" if host else self.kind
 
     def read(self, path: str) -> bytes:
         """Read a small file that nothing vouches for yet; more than :data:`MAX_RELEASE` bytes is a CorruptError."""

@@ -8,6 +8,15 @@ from reconciler.debian.release import Release, parse_release
 from reconciler.errors import CorruptError, NotFoundError
 
 
+def _unsigned(mirror: Mirror, folder: str) -> bytes:
+    try:
+        return mirror.read(f"{folder}/Release")
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"{mirror.name} has no {folder}", hint="check the address: it has to be that of the folder above"
+        ) from error
+
+
 def read_release(mirror: Mirror, folder: str, keys: Keys) -> Release:
     """Read it; what no trusted key has signed is a CorruptError, and none at all a NotFoundError."""
     path = f"{folder}/InRelease"
@@ -16,7 +25,7 @@ def read_release(mirror: Mirror, folder: str, keys: Keys) -> Release:
             signed = mirror.read(path)
         except NotFoundError:
             path = f"{folder}/Release"
-            text = mirror.read(path)
+            text = _unsigned(mirror, folder)
             verify_detached(text, mirror.read(f"{path}.gpg"), keys)
         else:
             text = verified_text(signed, keys)

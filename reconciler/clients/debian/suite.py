@@ -95,7 +95,7 @@ class Suite:
         """Find a mirror whose Release file can be believed; where none has one, say what the first one's lacks."""
         first: ReconcilerError | None = None
         for place in self.places:
-            mirror = Mirror(name=f"the mirror of {self.alias}", url=place.url, http=self.http)
+            mirror = Mirror(kind=f"the mirror of {self.alias}", url=place.url, http=self.http)
             try:
                 release = read_release(mirror, self.folder, self.keys)
                 self._check(release, place)
