@@ -1,0 +1,171 @@
+"""Commands that only tell something, as far as it can be told without running them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from reconciler.debian.commands.machine import Machine
+from reconciler.debian.shell.interpreter import Interpreter
+from reconciler.debian.shell.syntax import UnreadableError
+from reconciler.debian.shell.truth import LATER_MARK, UNKNOWN_MARK, Truth, certainty
+from reconciler.debian.version import compare
+from reconciler.oci.member import Kind
+
+Query = Callable[["Machine | None", Sequence[str], Interpreter], Truth]
+_LESS, _MORE, _SAME = frozenset(["lt", "le", "<<", "<=", "<"]), frozenset(["gt", "ge", ">>", ">=", ">"]), "eq ="
+_MULTIARCH = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+_COMPARED = 4
+
+
+def _dpkg(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    if "--compare-versions" in arguments:
+        words = [word for word in arguments[arguments.index("--compare-versions") + 1 :] if word != "--"]
+        return _compare(words)
+    if "--print-architecture" in arguments:
+        shell.say(LATER_MARK if machine is None else machine.architecture)
+        return Truth.YES
+    shell.say(UNKNOWN_MARK)
+    return Truth.UNKNOWN
+
+
+def _compare(words: Sequence[str]) -> Truth:
+    """Compare versions; an empty one, of a package that was not there before, is earlier or later as asked for."""
+    words = [*words, ""] if len(words) == _COMPARED - 2 else words
+    if len(words) != _COMPARED - 1 or certainty(*words).is_open:
+        return Truth.UNKNOWN
+    left, relation, right = words
+    plain = relation.removesuffix("-nl")
+    if plain not in {*_LESS, *_MORE, *_SAME.split(), "ne"}:
+        return Truth.UNKNOWN
+    order = compare(left, right) if left and right else (bool(left) - bool(right))
+    if relation != plain and not (left and right):
+        order = -order
+    if plain in _LESS:
+        return Truth.of(order < 0 or (order == 0 and plain in ("le", "<=", "<")))
+    if plain in _MORE:
+        return Truth.of(order > 0 or (order == 0 and plain in ("ge", ">=", ">")))
+    return Truth.of((order == 0) == (plain != "ne"))
+
+
+def _dpkg_architecture(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    name = "".join(arguments).removeprefix("-q")
+    if machine is None:
+        shell.say(LATER_MARK)
+    elif name.endswith("_MULTIARCH"):
+        shell.say(_MULTIARCH.get(machine.architecture, UNKNOWN_MARK))
+    else:
+        shell.say(machine.architecture if name.endswith("_ARCH") else UNKNOWN_MARK)
+    return Truth.YES
+
+
+def _dpkg_divert(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    """Nothing is diverted before a first installation; adding a diversion is not known."""
+    if "--truename" in arguments:
+        shell.say(arguments[-1])
+    elif "--add" in arguments or not {"--remove", "--list", "--listpackage"} & {*arguments}:
+        raise UnreadableError("they divert files of other packages")
+    return Truth.YES
+
+
+def _debconf_get(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    """Give the answer that nobody changed: the default of the question."""
+    name = arguments[0] if arguments else ""
+    known = shell.answers if machine is None else machine.answers
+    found = known.get(name)
+    shell.variables["RET"] = found if found is not None else LATER_MARK if machine is None else ""
+    return Truth.YES if found is not None else Truth.LATER if machine is None else Truth.NO
+
+
+def _getent(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    if machine is None:
+        shell.say(LATER_MARK)
+        return Truth.LATER
+    if len(arguments) != 2 or arguments[0] not in ("passwd", "group"):  # noqa: PLR2004
+        shell.say(UNKNOWN_MARK)
+        return Truth.UNKNOWN
+    row = (machine.accounts.user if arguments[0] == "passwd" else machine.accounts.group)(arguments[1])
+    if row is not None:
+        shell.say(f"{':'.join(row)}\n")
+    return Truth.of(row is not None)
+
+
+def _id(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    if machine is None:
+        shell.say(LATER_MARK)
+        return Truth.LATER
+    names = [word for word in arguments if not word.startswith("-")]
+    row = machine.accounts.user(names[0]) if names else None
+    shell.say("0" if not names else UNKNOWN_MARK if row is None else row[3 if "-g" in arguments else 2])
+    return Truth.of(row is not None or not names)
+
+
+def _statoverride(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    """No override is there before a first installation."""
+    del shell
+    if "--list" in arguments:
+        return Truth.NO
+    raise UnreadableError("they override who owns files (dpkg-statoverride)")
+
+
+def _basename(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    path, *suffix = [word for word in arguments if word != "--"] or [""]
+    name = path.rstrip("/").rpartition("/")[2]
+    shell.say(name.removesuffix(suffix[0]) if suffix else name)
+    return Truth.YES
+
+
+def _dirname(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    path = arguments[-1] if arguments else ""
+    shell.say(path.rstrip("/").rpartition("/")[0] or ("/" if path.startswith("/") else "."))
+    return Truth.YES
+
+
+def _readlink(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    path = arguments[-1] if arguments else ""
+    if machine is None or certainty(path).is_open:
+        shell.say(LATER_MARK)
+        return Truth.LATER
+    if any(word.startswith("-") and set(word) & {*"efm"} for word in arguments):
+        shell.say(f"/{machine.tree.place(path)}")
+        return Truth.YES
+    node = machine.tree.lstat(path)
+    is_link = node is not None and node.kind is Kind.LINK
+    shell.say(node.target if node is not None and is_link else "")
+    return Truth.of(is_link)
+
+
+def _cat(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    paths = [word for word in arguments if not word.startswith("-")]
+    if machine is None or not paths or certainty(*paths).is_open:
+        shell.say(LATER_MARK if paths else UNKNOWN_MARK)
+        return Truth.LATER if paths else Truth.YES
+    texts = [machine.tree.text(path) for path in paths]
+    shell.say("".join(text or "" for text in texts))
+    return Truth.of(None not in texts)
+
+
+def _filter(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    """What such a command prints is not computed; what it changes would be."""
+    if any(word.startswith(("-i", "--in-place", "-exec", "-delete", "-ok")) for word in arguments):
+        raise UnreadableError("they change files with sed or find")
+    shell.say(UNKNOWN_MARK)
+    return Truth.UNKNOWN
+
+
+def _no(*_: object) -> Truth:
+    return Truth.NO
+
+
+_FILTERS = """
+sed grep egrep fgrep zgrep awk mawk gawk cut tr sort uniq head tail wc ls find stat md5sum sha256sum sha512sum date
+mktemp tempfile uname hostname expr seq dpkg-query cmp diff file realpath pidof ps who od lsb_release getconf
+db_metaget perl-version apt-config kpsewhich paperconf df ischroot mountpoint getcap runlevel pathfind tty test
+"""
+QUERIES: Mapping[str, Query] = {
+    **dict.fromkeys(_FILTERS.split(), _filter),
+    "dpkg": _dpkg, "dpkg-architecture": _dpkg_architecture, "dpkg-divert": _dpkg_divert, "db_get": _debconf_get,
+    "getent": _getent, "id": _id, "dpkg-statoverride": _statoverride, "basename": _basename, "dirname": _dirname,
+    "readlink": _readlink, "cat": _cat,
+    # A file system in an archive has no capabilities, and no service runs in it.
+    "setcap": _no, "systemd-detect-virt": _no,
+}  # fmt: skip
