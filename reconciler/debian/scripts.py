@@ -6,15 +6,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 
-from reconciler.debian.recipes import RECIPES
-from reconciler.debian.sections import divide
+from reconciler.debian.commands.host import ScriptHost
+from reconciler.debian.commands.machine import Machine
+from reconciler.debian.recipes.table import recipe_of
+from reconciler.debian.sections import IDLE_TOOLS, without_sections
+from reconciler.debian.shell.interpreter import Interpreter
+from reconciler.debian.shell.syntax import UnreadableError
+from reconciler.debian.shell.truth import LATER_MARK
 
-RUN_AT_FIRST = ("preinst", "postinst")
-"""The scripts that a first installation runs, in their order."""
+RUN_AT_FIRST: Mapping[str, str] = MappingProxyType({"preinst": "install", "postinst": "configure"})
+"""The scripts that a first installation runs, in their order, each with its first argument."""
+TEMPLATES = "templates"
 HINT = "take an image as the base, with builder: docker"
-_SHEBANG = re.compile(r"#!\s*/bin/(?:ba|da)?sh(?:\s+-e[ux]*|\s+-eu?)?\s*")
-_FRAME = re.compile(r"""(?:set\s.*|:|true|exit\s+0|case\s+"?\$\{?1\}?"?\s+in|[\w|*-]+\)|;;|esac|fi|then|else)""")
+_SHEBANG = re.compile(r"#!\s*/bin/(?:ba|da)?sh\b")
+_VARIABLES = {"DPKG_ROOT": "", "DEBIAN_FRONTEND": "noninteractive", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 
 
 class Kind(Enum):
@@ -49,20 +56,42 @@ class Verdict:
 
 def classify(package: str, version: str, scripts: Mapping[str, str]) -> Verdict:
     """Judge the scripts of a package, by their names (``preinst``, ``postinst`` …); others are passed over."""
-    del version
+    del version  # a recipe is for the package as it is: what it makes is computed from the files that are there
     own = {name: scripts[name] for name in RUN_AT_FIRST if scripts.get(name, "").strip()}
-    if package in RECIPES:
+    if recipe_of(package) is not None:
         return Verdict(package=package, kind=Kind.RECIPE)
     if not own:
         return Verdict(package=package, kind=Kind.NONE)
-    left = [line for text in own.values() for line in _own_lines(text)]
-    unknown = [line for line in left if not line.startswith("update-alternatives ")]
-    if unknown:
-        return Verdict(package=package, kind=Kind.REFUSED, why=f"its scripts run {unknown[0][:60]!a}")
-    return Verdict(package=package, kind=Kind.ALTERNATIVES if left else Kind.GENERATED, scripts=own)
+    try:
+        host = follow(package, own, None)
+        remaining = follow(package, {name: without_sections(text, lambda _: True) for name, text in own.items()}, None)
+    except UnreadableError as error:
+        return Verdict(package=package, kind=Kind.REFUSED, why=error.message)
+    kind = Kind.GENERATED if not remaining.called else Kind.COMMANDS
+    kind = Kind.ALTERNATIVES if "update-alternatives" in host.called else kind
+    kept = {name: text for name, text in scripts.items() if name in (*RUN_AT_FIRST, TEMPLATES)}
+    return Verdict(package=package, kind=kind, scripts=kept)
 
 
-def _own_lines(text: str) -> list[str]:
-    joined = divide(text).own.replace("\\\n", " ")
-    lines = (line.strip() for line in joined.splitlines())
-    return [line for line in lines if line and not line.startswith("#") and not _FRAME.fullmatch(line)]
+def follow(package: str, scripts: Mapping[str, str], machine: Machine | None) -> ScriptHost:
+    """Follow the scripts of a package against a machine, or to see what they would run.
+
+    What is not understood is an UnreadableError.
+    """
+    host = ScriptHost(machine)
+    for name, argument in RUN_AT_FIRST.items():
+        text = scripts.get(name, "")
+        if not text.strip():
+            continue
+        if not _SHEBANG.match(text):
+            raise UnreadableError(f"the {name} is no shell script")
+        variables = {
+            **_VARIABLES,
+            "DPKG_MAINTSCRIPT_NAME": name,
+            "DPKG_MAINTSCRIPT_PACKAGE": package,
+            "DPKG_MAINTSCRIPT_ARCH": LATER_MARK if machine is None else machine.architecture,
+        }
+        arguments = [argument] if name == "preinst" else [argument, ""]
+        kept = without_sections(text, IDLE_TOOLS.__contains__)
+        Interpreter(host, variables, arguments).run(kept)
+    return host

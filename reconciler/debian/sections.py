@@ -1,46 +1,34 @@
-"""Maintainer scripts without the sections that debhelper wrote into them (debhelper(7), "#DEBHELPER#")."""
+"""The sections that debhelper wrote into maintainer scripts (debhelper(7), "#DEBHELPER#"), known by their marks."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
 
 _BEGIN = re.compile(r"#\s*Automatically added by ([A-Za-z0-9_.+-]+)(?:/\S*)?\s*")
 _END = re.compile(r"#\s*End automatically added section\s*")
+IDLE_TOOLS = frozenset(
+    """
+    dh_installsystemd dh_installsystemduser dh_systemd_enable dh_systemd_start dh_installinit dh_installdeb
+    dh_python2 dh_python3 dh_pypy dh_installmenu dh_installmime dh_installinfo dh_installman dh_installmodules
+    dh_makeshlibs dh_icons dh_desktop dh_gconf dh_apparmor dh_strip dh_installemacsen dh_elpa dh_installxfonts
+    dh_installudev dh_installdebconf dh_installdocs dh_scrollkeeper dh_bash-completion dh_installlogcheck
+    """.split()  # noqa: SIM905  # a list of words
+)
+"""Tools whose sections do nothing to a root at rest: services, bytecode, caches that are made again, upgrades."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Section:
-    """Lines that a tool wrote: ``tool`` is its name, without a version."""
-
-    tool: str
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Divided:
-    """A script's own text, and its generated sections in their order."""
-
-    own: str
-    sections: tuple[Section, ...]
-
-
-def divide(script: str) -> Divided:
-    """Take the generated sections out; one that does not end is the script's own text."""
-    own: list[str] = []
-    sections: list[Section] = []
+def without_sections(script: str, leaves_out: Callable[[str], bool]) -> str:
+    """Put a command that does nothing in place of the sections of some tools; marks that lack their end are none."""
+    kept: list[str] = []
     lines = script.splitlines()
     place = 0
     while place < len(lines):
         begin = _BEGIN.fullmatch(lines[place].strip())
-        end = _end(lines, place) if begin is not None else None
-        if begin is None or end is None:
-            own.append(lines[place])
-            place += 1
-            continue
-        sections.append(Section(tool=begin[1], text="\n".join(lines[place + 1 : end]) + "\n"))
-        place = end + 1
-    return Divided(own="".join(f"{line}\n" for line in own), sections=tuple(sections))
+        end = _end(lines, place) if begin is not None and leaves_out(begin[1]) else None
+        kept.append(lines[place] if end is None else ":")
+        place = place + 1 if end is None else end + 1
+    return "".join(f"{line}\n" for line in kept)
 
 
 def _end(lines: list[str], begin: int) -> int | None:

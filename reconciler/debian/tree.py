@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reconciler.debian.shell.syntax import UnreadableError
 from reconciler.debian.shell.expansion import matches
+from reconciler.debian.shell.syntax import UnreadableError
 from reconciler.oci.member import Kind, Member, file_of, folder_of, link_of, whiteout_of
 from reconciler.oci.rootfs import MAX_LINKS, Node, Rootfs
+
+_UMASK = 0o022
 
 
 class Tree:
@@ -17,6 +19,8 @@ class Tree:
     def __init__(self, root: Rootfs) -> None:
         self._root = root
         self._changes: dict[str, Node | None] = {}
+        self.umask = _UMASK
+        """What files and folders that are made may not be allowed."""
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -108,7 +112,7 @@ class Tree:
             size=len(data), target=member.target, data=data,
         )  # fmt: skip
 
-    def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+    def write(self, path: str, data: bytes) -> None:
         """Write a file; one that is there keeps its mode and owner."""
         real = self.place(path)
         node = self._at(real)
@@ -117,15 +121,15 @@ class Tree:
                 kind=Kind.FILE, mode=node.mode, uid=node.uid, gid=node.gid, size=len(data), data=data
             )
         else:
-            self.put(file_of(real, data, mode=mode))
+            self.put(file_of(real, data, mode=0o666 & ~self.umask))
 
-    def make_folder(self, path: str, *, mode: int = 0o755) -> None:
+    def make_folder(self, path: str) -> None:
         """Make a folder with those above it; one that is there stays as it is."""
         real = self.place(path)
         if not real or ((node := self._at(real)) is not None and node.kind is Kind.FOLDER):
             return
         self.make_folder(real.rpartition("/")[0])
-        self._changes[real] = Node(kind=Kind.FOLDER, mode=mode)
+        self._changes[real] = Node(kind=Kind.FOLDER, mode=0o777 & ~self.umask)
 
     def link(self, path: str, target: str) -> None:
         """Put a symbolic link at a path."""
@@ -137,7 +141,11 @@ class Tree:
         node = self._at(real)
         if node is None or not real:
             return False
-        wanted = (node.mode if mode is None else mode, node.uid if uid is None else uid, node.gid if gid is None else gid)
+        wanted = (
+            node.mode if mode is None else mode,
+            node.uid if uid is None else uid,
+            node.gid if gid is None else gid,
+        )
         if wanted != (node.mode, node.uid, node.gid):
             data = self.data(real) or b""
             self._changes[real] = Node(

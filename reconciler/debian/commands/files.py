@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from reconciler.debian.commands.machine import Machine, Options, options_of
 from reconciler.debian.shell.syntax import UnreadableError
-from reconciler.debian.shell.truth import Truth
+from reconciler.debian.shell.truth import Truth, certainty
 from reconciler.oci.member import Kind, Member, file_of
 
 Action = Callable[[Machine], Truth]
@@ -164,6 +164,8 @@ def _places(machine: Machine, path: str, *, is_deep: bool) -> Iterator[str]:
 
 def mode_of(text: str, before: int) -> int:
     """Read a mode, octal or symbolic, that changes the one before."""
+    if certainty(text).is_open:
+        return before
     if re.fullmatch(r"[0-7]{3,5}", text):
         return int(text, 8)
     mode = before
@@ -271,7 +273,21 @@ def copy_default(arguments: Sequence[str]) -> Action:
     return lambda machine: Truth.YES if machine.tree.stat(target) is not None else _copy(machine, source, target)
 
 
+def umask(arguments: Sequence[str]) -> Action:
+    """Say what files that are made may not be allowed."""
+    mask = arguments[0] if arguments else ""
+    if not re.fullmatch(r"[0-7]{1,4}", mask):
+        raise UnreadableError("they run umask with arguments that are not known")
+
+    def act(machine: Machine) -> Truth:
+        machine.tree.umask = int(mask, 8)
+        return Truth.YES
+
+    return act
+
+
 FILES: Mapping[str, Callable[[Sequence[str]], Action]] = {
     "mkdir": mkdir, "rmdir": rmdir, "rm": remove, "ln": link, "touch": touch, "chmod": chmod, "chown": chown,
     "chgrp": chgrp, "cp": copy, "mv": move, "install": install, "ucf": copy_default,
+    "umask": umask,
 }  # fmt: skip

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from reconciler.debian.commands.machine import Machine
 from reconciler.debian.shell.interpreter import Interpreter
 from reconciler.debian.shell.syntax import UnreadableError
-from reconciler.debian.shell.truth import LATER_MARK, UNKNOWN_MARK, Truth, certainty
-from reconciler.debian.version import compare
+from reconciler.debian.shell.truth import LATER_MARK, UNKNOWN_MARK, Truth, all_of, certainty
+from reconciler.debian.version import parse_version
 from reconciler.oci.member import Kind
 
 Query = Callable[["Machine | None", Sequence[str], Interpreter], Truth]
@@ -37,7 +37,7 @@ def _compare(words: Sequence[str]) -> Truth:
     plain = relation.removesuffix("-nl")
     if plain not in {*_LESS, *_MORE, *_SAME.split(), "ne"}:
         return Truth.UNKNOWN
-    order = compare(left, right) if left and right else (bool(left) - bool(right))
+    order = _order(left, right)
     if relation != plain and not (left and right):
         order = -order
     if plain in _LESS:
@@ -45,6 +45,13 @@ def _compare(words: Sequence[str]) -> Truth:
     if plain in _MORE:
         return Truth.of(order > 0 or (order == 0 and plain in ("ge", ">=", ">")))
     return Truth.of((order == 0) == (plain != "ne"))
+
+
+def _order(left: str, right: str) -> int:
+    if not left or not right:
+        return bool(left) - bool(right)
+    first, second = parse_version(left), parse_version(right)
+    return (first > second) - (first < second)
 
 
 def _dpkg_architecture(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
@@ -70,8 +77,7 @@ def _dpkg_divert(_: Machine | None, arguments: Sequence[str], shell: Interpreter
 def _debconf_get(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
     """Give the answer that nobody changed: the default of the question."""
     name = arguments[0] if arguments else ""
-    known = shell.answers if machine is None else machine.answers
-    found = known.get(name)
+    found = None if machine is None else machine.answers.get(name)
     shell.variables["RET"] = found if found is not None else LATER_MARK if machine is None else ""
     return Truth.YES if found is not None else Truth.LATER if machine is None else Truth.NO
 
@@ -100,11 +106,12 @@ def _id(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -
 
 
 def _statoverride(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
-    """No override is there before a first installation."""
-    del shell
-    if "--list" in arguments:
+    """Change owner and mode as an override says, of which none is there before a first installation."""
+    if "--add" not in arguments or "--update" not in arguments:
         return Truth.NO
-    raise UnreadableError("they override who owns files (dpkg-statoverride)")
+    user, group, mode, path = [word for word in arguments if not word.startswith("--")][:4]
+    shell.call("chown", [f"{user}:{group}", path])
+    return shell.call("chmod", [mode, path])
 
 
 def _basename(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
@@ -136,6 +143,9 @@ def _readlink(machine: Machine | None, arguments: Sequence[str], shell: Interpre
 
 def _cat(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
     paths = [word for word in arguments if not word.startswith("-")]
+    if not paths and shell.document is not None:
+        shell.say(shell.document)
+        return Truth.YES
     if machine is None or not paths or certainty(*paths).is_open:
         shell.say(LATER_MARK if paths else UNKNOWN_MARK)
         return Truth.LATER if paths else Truth.YES
@@ -144,12 +154,27 @@ def _cat(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) 
     return Truth.of(None not in texts)
 
 
+def _ls(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    paths = [word for word in arguments if not word.startswith("-")]
+    shell.say(UNKNOWN_MARK)
+    return all_of(shell.host.test("-e", path) for path in paths) if paths else Truth.UNKNOWN
+
+
 def _filter(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
-    """What such a command prints is not computed; what it changes would be."""
+    """Pass over a command whose output is not computed; one that would change something is an UnreadableError."""
     if any(word.startswith(("-i", "--in-place", "-exec", "-delete", "-ok")) for word in arguments):
         raise UnreadableError("they change files with sed or find")
     shell.say(UNKNOWN_MARK)
     return Truth.UNKNOWN
+
+
+def _chroot(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    return shell.call(arguments[1], arguments[2:]) if len(arguments) > 1 else Truth.UNKNOWN
+
+
+def _uname(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    shell.say("Linux" if [*arguments] in ([], ["-s"]) else UNKNOWN_MARK)
+    return Truth.YES
 
 
 def _no(*_: object) -> Truth:
@@ -157,15 +182,15 @@ def _no(*_: object) -> Truth:
 
 
 _FILTERS = """
-sed grep egrep fgrep zgrep awk mawk gawk cut tr sort uniq head tail wc ls find stat md5sum sha256sum sha512sum date
-mktemp tempfile uname hostname expr seq dpkg-query cmp diff file realpath pidof ps who od lsb_release getconf
+sed grep egrep fgrep zgrep awk mawk gawk cut tr sort uniq head tail wc find stat md5sum sha256sum sha512sum date
+mktemp tempfile hostname expr seq dpkg-query cmp diff file realpath pidof ps who od lsb_release getconf
 db_metaget perl-version apt-config kpsewhich paperconf df ischroot mountpoint getcap runlevel pathfind tty test
 """
 QUERIES: Mapping[str, Query] = {
     **dict.fromkeys(_FILTERS.split(), _filter),
     "dpkg": _dpkg, "dpkg-architecture": _dpkg_architecture, "dpkg-divert": _dpkg_divert, "db_get": _debconf_get,
     "getent": _getent, "id": _id, "dpkg-statoverride": _statoverride, "basename": _basename, "dirname": _dirname,
-    "readlink": _readlink, "cat": _cat,
+    "readlink": _readlink, "cat": _cat, "ls": _ls, "uname": _uname,
     # A file system in an archive has no capabilities, and no service runs in it.
-    "setcap": _no, "systemd-detect-virt": _no,
+    "setcap": _no, "chroot": _chroot, "systemd-detect-virt": _no,
 }  # fmt: skip

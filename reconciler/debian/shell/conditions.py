@@ -9,7 +9,7 @@ from reconciler.debian.shell.truth import Truth, all_of, any_of, certainty
 
 FileTest = Callable[[str, str], Truth]
 """Answers for an operator such as ``-e`` and a path."""
-_FILE_TESTS = frozenset(["-b", "-c", "-d", "-e", "-f", "-g", "-h", "-k", "-L", "-O", "-G", "-p", "-r", "-s", "-S", "-u", "-w", "-x"])
+_FILE_TESTS = frozenset(f"-{letter}" for letter in "bcdefghkLOGprsSuwx")
 _NUMBERS: dict[str, Callable[[int, int], bool]] = {
     "-eq": lambda left, right: left == right,
     "-ne": lambda left, right: left != right,

@@ -10,7 +10,7 @@ from fnmatch import translate
 from reconciler.debian.shell.syntax import Body, Literal, Substitution, UnreadableError, Variable, Word
 from reconciler.debian.shell.truth import UNKNOWN_MARK, certainty
 
-_SPECIAL = re.compile(r"[*?\[]")
+_SPECIAL = re.compile(r"[*?]|\[.+\]")
 _QUOTE = re.compile(r"([*?\[\]])")
 Pieces = list[list[tuple[str, bool]]]
 

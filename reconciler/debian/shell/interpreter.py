@@ -1,7 +1,7 @@
 """Follows a shell script against a host that is no machine: its commands are those of a table, and nothing runs.
 
-Where a condition is not known yet, both ways are followed, so that whatever might be run is seen. Where it never will
-be known, a way that changes something is an :class:`UnreadableError`.
+Where a condition is not known yet, both ways are followed, and what is not understood there is passed over until the
+root is there. Where a condition never will be known, a way that changes something is an :class:`UnreadableError`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from reconciler.debian.shell.conditions import evaluate
+from reconciler.debian.shell.builtins import BUILTINS, Leave
 from reconciler.debian.shell.expansion import Scope, fields_of, matches, pattern_of, text_of
 from reconciler.debian.shell.parser import parse_script
 from reconciler.debian.shell.syntax import (
@@ -28,7 +28,7 @@ from reconciler.debian.shell.syntax import (
     While,
     Word,
 )
-from reconciler.debian.shell.truth import UNKNOWN_MARK, Truth, any_of, certainty, mark
+from reconciler.debian.shell.truth import UNKNOWN_MARK, Truth, certainty, mark
 
 _MAX_STEPS = 100_000
 _MAX_DEPTH = 50
@@ -53,12 +53,6 @@ class Host(Protocol):
         """Do what a command does; one that is not known is an UnreadableError."""
 
 
-class _Leave(Exception):  # noqa: N818  # no error: how a script or a function ends
-    def __init__(self, kind: str, truth: Truth = Truth.YES) -> None:
-        super().__init__(kind)
-        self.kind, self.truth = kind, truth
-
-
 class Interpreter:
     """One script's variables, functions and what it prints."""
 
@@ -68,13 +62,15 @@ class Interpreter:
         self.arguments = [*arguments]
         self._functions: dict[str, Command] = {}
         self._printed: list[str] = []
+        self.document: str | None = None
+        """The text of a here-document that the command reads."""
         self._steps = self._depth = 0
 
     def run(self, script: str) -> None:
         """Follow a script to its end."""
         try:
             self.body(parse_script(script))
-        except _Leave:
+        except Leave:
             return
 
     def say(self, text: str) -> None:
@@ -106,7 +102,7 @@ class Interpreter:
         variables, arguments = dict(self.variables), [*self.arguments]
         try:
             return self.body(body)
-        except _Leave as leave:
+        except Leave as leave:
             return leave.truth
         finally:
             self.variables, self.arguments = variables, arguments
@@ -190,8 +186,12 @@ class Interpreter:
             self.variables = dict(before)
             try:
                 truths.append(way())
-            except _Leave as leave:
+            except Leave as leave:
                 truths.append(leave.truth)
+            except UnreadableError:
+                if truth is not Truth.LATER:
+                    raise
+                truths.append(truth)  # that way may never be gone: it is judged when the root is there
             ends.append(self.variables)
         if truth is Truth.UNKNOWN and self.host.changes != changes:
             raise UnreadableError("what they change depends on what only a running system knows")
@@ -218,7 +218,7 @@ class Interpreter:
             self.variables[loop.name] = word
             try:
                 truth = self.body(loop.body)
-            except _Leave as leave:
+            except Leave as leave:
                 if leave.kind == "break":
                     break
                 if leave.kind != "continue":
@@ -235,7 +235,7 @@ class Interpreter:
                 return Truth.YES
             try:
                 self.body(loop.body)
-            except _Leave as leave:
+            except Leave as leave:
                 if leave.kind == "break":
                     return Truth.YES
                 if leave.kind != "continue":
@@ -254,6 +254,8 @@ class Interpreter:
 
     def _redirected(self, act: Callable[[], Truth], redirects: Sequence[Redirect]) -> Truth:
         """Follow commands, and write what they print where it is redirected to."""
+        documents = [redirect for redirect in redirects if redirect.operator == "<<"]
+        self.document = text_of(documents[-1].word, self._scope) if documents else None
         targets = [
             (redirect, text_of(redirect.word, self._scope))
             for redirect in redirects
@@ -269,18 +271,21 @@ class Interpreter:
 
     def call(self, name: str, arguments: Sequence[str]) -> Truth:
         """Run a function, a command of the shell itself, or one of the host's."""
-        if certainty(name).is_open:
-            raise UnreadableError("a command whose name depends on what only a running system knows")
+        known = certainty(name)
+        if known is Truth.LATER:
+            return known
+        if known.is_open:
+            raise UnreadableError("they run a command that only a running system knows")
         if name in self._functions:
             return self._function(name, arguments)
-        own = _BUILTINS.get(name)
+        own = BUILTINS.get(name)
         return self.host.run(name, arguments, self) if own is None else own(self, arguments)
 
     def _function(self, name: str, arguments: Sequence[str]) -> Truth:
         before, self.arguments = self.arguments, [*arguments]
         try:
             return self._command(self._functions[name])
-        except _Leave as leave:
+        except Leave as leave:
             if leave.kind != "return":
                 raise
             return leave.truth
@@ -290,113 +295,3 @@ class Interpreter:
     def set_arguments(self, arguments: Sequence[str]) -> None:
         """Put other arguments in place of those that are there."""
         self.arguments = [*arguments]
-
-
-def _leave(kind: str) -> Callable[[Interpreter, Sequence[str]], Truth]:
-    def leave(_: Interpreter, arguments: Sequence[str]) -> Truth:
-        code = arguments[0] if arguments and kind in ("exit", "return") else "0"
-        raise _Leave(kind, Truth.UNKNOWN if certainty(code).is_open else Truth.of(code == "0"))
-
-    return leave
-
-
-def _test(shell: Interpreter, arguments: Sequence[str]) -> Truth:
-    return evaluate(arguments, shell.host.test)
-
-
-def _bracket(shell: Interpreter, arguments: Sequence[str]) -> Truth:
-    if not arguments or arguments[-1] != "]":
-        raise UnreadableError("a condition without its bracket")
-    return evaluate(arguments[:-1], shell.host.test)
-
-
-def _set(shell: Interpreter, arguments: Sequence[str]) -> Truth:
-    if arguments and arguments[0] == "--":
-        shell.set_arguments(arguments[1:])
-    elif arguments and arguments[0][:1] not in "-+":
-        shell.set_arguments(arguments)
-    return Truth.YES
-
-
-def _shift(shell: Interpreter, arguments: Sequence[str]) -> Truth:
-    count = int(arguments[0]) if arguments and arguments[0].isdecimal() else 1
-    is_enough = len(shell.arguments) >= count
-    shell.set_arguments(shell.arguments[count:])
-    return Truth.of(is_enough)
-
-
-def _assign(shell: Interpreter, arguments: Sequence[str]) -> Truth:
-    for argument in arguments:
-        name, separator, value = argument.partition("=")
-        if separator:
-            shell.variables[name] = value
-    return Truth.YES
-
-
-def _unset(shell: Interpreter, arguments: Sequence[str]) -> Truth:
-    for name in arguments:
-        shell.variables.pop(name, None)
-    return Truth.YES
-
-
-def _echo(shell: Interpreter, arguments: Sequence[str]) -> Truth:
-    is_open_ended = arguments[:1] == ["-n"]
-    words = arguments[1:] if arguments[:1] in (["-n"], ["-e"]) else arguments
-    shell.say(" ".join(words) + ("" if is_open_ended else "\n"))
-    return Truth.YES
-
-
-def _printf(shell: Interpreter, arguments: Sequence[str]) -> Truth:
-    form, *values = arguments or [""]
-    text = form.replace("\\n", "\n").replace("\\t", "\t")
-    if text.count("%s") == len(values) and text.count("%") == len(values):
-        for value in values:
-            text = text.replace("%s", value, 1)
-        shell.say(text)
-    else:
-        shell.say(UNKNOWN_MARK)
-    return Truth.YES
-
-
-def _command_word(shell: Interpreter, arguments: Sequence[str]) -> Truth:
-    """Look programs up (``command -v``, ``which``), or run one."""
-    names = [word for word in arguments if not word.startswith("-")]
-    if not any(word in ("-v", "-V") for word in arguments):
-        return shell.call(names[0], arguments[arguments.index(names[0]) + 1 :]) if names else Truth.YES
-    return _which(shell, names)
-
-
-def _which(shell: Interpreter, arguments: Sequence[str]) -> Truth:
-    names = [word for word in arguments if not word.startswith("-")]
-    if any(name.startswith("/") for name in names):
-        return any_of(shell.host.test("-x", name) for name in names)
-    truths = []
-    for name in names:
-        places = [f"{folder}/{name}" for folder in ("/usr/local/bin", "/usr/sbin", "/usr/bin")]
-        found = {place: shell.host.test("-x", place) for place in places}
-        truths.append(any_of(found.values()))
-        shell.say(next((f"{place}\n" for place, truth in found.items() if truth is Truth.YES), UNKNOWN_MARK))
-    return any_of(truths)
-
-
-def _exec(shell: Interpreter, arguments: Sequence[str]) -> Truth:
-    if arguments:
-        raise _Leave("exit", shell.call(arguments[0], arguments[1:]))
-    return Truth.YES
-
-
-def _read(shell: Interpreter, arguments: Sequence[str]) -> Truth:
-    for name in arguments:
-        if not name.startswith("-"):
-            shell.variables[name] = UNKNOWN_MARK
-    return Truth.UNKNOWN
-
-
-_BUILTINS: Mapping[str, Callable[[Interpreter, Sequence[str]], Truth]] = {
-    **{name: lambda _, __: Truth.YES for name in (":", "true", "trap", "umask", "hash", "wait")},
-    **{name: _leave(name) for name in ("exit", "return", "break", "continue")},
-    "false": lambda _, __: Truth.NO,
-    "[": _bracket, "test": _test, "set": _set, "shift": _shift, "unset": _unset, "read": _read,
-    "export": _assign, "local": _assign, "readonly": _assign, "declare": _assign,
-    "echo": _echo, "printf": _printf, "command": _command_word, "which": _which, "type": _which, "exec": _exec,
-}  # fmt: skip
