@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.errors import SourceError
+from reconciler.manifest.catalog import Catalog
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.identity import desire
 from reconciler.manifest.model import Manifest
@@ -36,9 +37,12 @@ class Files:
         return tuple(Entry(path, "100755" if path in self.executable else "100644") for path in found)
 
 
-BASES = {"cpu": {"standard": "images/cpu", "slim": "images/cpu-slim"}, "gpu": {"standard": "images/gpu", "slim": "g"}}
+BASES: Catalog = {
+    "cpu": {"standard": "images/cpu", "slim": "images/cpu-slim"},
+    "gpu": {"standard": "images/gpu", "slim": "g"},
+}
 
 
-def desired(manifest: Manifest, files: Files | None = None) -> Desired:
+def desired(manifest: Manifest, files: Files | None = None, *, bases: Catalog = BASES) -> Desired:
     source = files or Files()
-    return desire(manifest, source.read, source.walk, bases=BASES)
+    return desire(manifest, source.read, source.walk, bases=bases)

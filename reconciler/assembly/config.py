@@ -14,6 +14,7 @@ from reconciler.values.expansion import references
 from reconciler.values.platform import Platform
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NVIDIA = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
 _ROOT = frozenset(["root", "0"])
 
 
@@ -50,6 +51,7 @@ def _environment(base: BaseConfig, manifest: Manifest, account: Account) -> dict
     """Give the variables; one that refers to another is for ``run``, which expands it, and stands in no image."""
     found = {
         **base.environment,
+        **_gpu(base, manifest),
         "LANG": base.environment.get("LANG", "C.UTF-8"),
         "VIRTUAL_ENV": f"/{PREFIX}",
     }
@@ -62,6 +64,21 @@ def _environment(base: BaseConfig, manifest: Manifest, account: Account) -> dict
     path = manifest.environment_variables.get("PATH", base.environment.get("PATH", DEFAULT_PATH))
     own, path = f"/{PREFIX}/bin:", DEFAULT_PATH if references(path) else path
     return found | {"PATH": path if path.startswith(own) else f"{own}{path}"}
+
+
+def _gpu(base: BaseConfig, manifest: Manifest) -> dict[str, str]:
+    """Give what the NVIDIA container runtime reads: which devices and libraries of the driver, and which driver.
+
+    Several conditions in one text are alternatives. A base for the same CUDA version names drivers that do as well.
+    """
+    if manifest.compute != "gpu":
+        return {}
+    found = {name: base.environment.get(name, text) for name, text in _NVIDIA.items()}
+    if manifest.cuda is not None:
+        needed = f"cuda>={'.'.join(manifest.cuda.split('.')[:2])}"
+        brought = base.environment.get("NVIDIA_REQUIRE_CUDA", "")
+        found["NVIDIA_REQUIRE_CUDA"] = brought if needed in brought.split() else needed
+    return found
 
 
 def _person(account: Account) -> dict[str, str]:

@@ -20,7 +20,6 @@ from reconciler.values.location import Location
 DEFAULT_REGISTRY = ".reconciler/registry"
 DEFAULT_FOLDER = "environments"
 _ENTRIES = {"standard": "debian", "slim": "debian-slim"}
-_COMPUTES = ("cpu", "gpu")
 ARCHIVES = frozenset(["debian", "debian-security", "ubuntu", "ubuntu-security"])
 """The archives of distributions, as locks name them."""
 Fields = Mapping[str, Json]
@@ -76,13 +75,13 @@ class Policies:
     require_lock: bool = False
 
 
-def _default_bases() -> Mapping[str, Mapping[str, str]]:
-    return {compute: dict(_ENTRIES) for compute in _COMPUTES}
+def _default_bases() -> Mapping[str, Mapping[str, Json]]:
+    return {"cpu": dict(_ENTRIES), "gpu": {**_ENTRIES, "cuda": {}}}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """The configuration. ``bases`` is the catalog: compute to variant (``docker.base``) to entry.
+    """The configuration. ``bases`` is the catalog (:mod:`reconciler.manifest.catalog`).
 
     ``archives`` are those of distributions, by the alias that locks have. ``manager`` is none where the origin and the
     manifests' folder say who registers. ``defaults`` holds the named sets of ``extends`` as written.
@@ -217,7 +216,7 @@ def _config(value: Fields) -> Config:
         branches=cast("Mapping[str, str]", _mapping(value, "branches")),
         registries=_registries(value),
         manifests=folder,
-        bases={compute: {**default[compute], **_mapping(bases, compute)} for compute in _COMPUTES},
+        bases={compute: {**default[compute], **_mapping(bases, compute)} for compute in default},
         indexes=_sources(value, "indexes"),
         channels=_sources(value, "channels"),
         archives=_archives(value),

@@ -41,6 +41,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.lock.model import Lock
+from reconciler.manifest.catalog import entry_of
 from reconciler.manifest.checks import is_dockerfile_text
 from reconciler.manifest.defaults import FilledIn
 from reconciler.manifest.desired import Desired
@@ -63,7 +64,7 @@ def desire(  # noqa: PLR0913  # one argument a source of identity
 ) -> Desired:
     """Give an environment as the repository wants it: the manifest, and what it reaches through ``read`` and ``walk``.
 
-    ``bases`` is the catalog: compute to variant (``docker.base``) to the entry by value. Whatever is wrong with a
+    ``bases`` is the catalog (:mod:`reconciler.manifest.catalog`). Whatever is wrong with a
     reached file is in one ManifestError, a problem each, at the line that names the file or in the file itself.
     ``below`` is the environment that ``docker.base_environment`` names.
     """
@@ -118,7 +119,7 @@ def _base(manifest: Manifest, bases: Mapping[str, Mapping[str, Json]], below: De
         "image": docker.base_image,
         "registry": None if registry is None else {"address": registry.address, "credential": registry.credential},
         "environment": _environment(docker, below),
-        "catalog": bases.get(manifest.compute, {}).get(docker.base) if docker.enabled and not own else None,
+        "catalog": entry_of(bases, manifest) if docker.enabled and not own else None,
     }
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from reconciler.errors import ManifestError
 from reconciler.manifest.build import to_manifest
+from reconciler.manifest.catalog import unknown_cuda, with_wheels
 from reconciler.manifest.checks import check_place, check_value, expected_name
 from reconciler.manifest.config import Config, fill_in
 from reconciler.manifest.model import Manifest
@@ -85,6 +86,9 @@ def manifest_from(parsed: ParsedDocument, path: str, config: Config) -> Manifest
         value, problems = _extended(parsed, path, config)
     if "system_repositories" in value:
         problems += _problems(_unknown_repositories(value, config), lines, path)
+    if "cuda" in value:
+        problems += _problems(unknown_cuda(value, config.bases), lines, path)
+        value = with_wheels(value, config.bases)
     problems += _problems(check_place(value, path, config.manifests), lines, path)
     if problems:
         raise invalid(problems)

@@ -59,7 +59,7 @@ class UvResolver:
             solved = list(pool.map(solver.solve, targets))
         platforms = {target.platform: lock for target, (lock, _) in zip(targets, solved, strict=True)}
         notes = [note for target in targets for note in target.notes]
-        notes += [*(note for _, found in solved for note in found), *unneeded(question, platforms.values())]
+        notes += [*(note for _, found in solved for note in found), *unneeded(desired, question, platforms.values())]
         return Resolved(lock=Lock(inputs=desired.inputs, platforms=platforms), notes=tuple(dict.fromkeys(notes)))
 
 

@@ -99,8 +99,11 @@ def table(title: str, head: str, level: str = "##") -> list[list[str]]:
     return rows
 
 
+PLACEHOLDERS = {"registries": "HOST", "bases.gpu.cuda": "VERSION"}
+
+
 def fields(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give every field of a schema by its path; a name of the user's own is ``ALIAS``, a registry's ``HOST``."""
+    """Give every field of a schema by its path, a name of the user's own as in README (``ALIAS``, ``HOST``)."""
     for name, body in schema.get("properties", {}).items():
         path = f"{prefix}{name}"
         yield path, body
@@ -108,7 +111,7 @@ def fields(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, M
         below = body.get("additionalProperties")
         # The defaults of reconciler.yaml are a manifest's fields, listed once.
         if isinstance(below, dict) and path != "defaults":
-            yield from fields(below, f"{path}.{'HOST' if path == 'registries' else 'ALIAS'}.")
+            yield from fields(below, f"{path}.{PLACEHOLDERS.get(path, 'ALIAS')}.")
 
 
 def schema_fields(name: str) -> dict[str, Mapping[str, Any]]:

@@ -15,7 +15,7 @@ from reconciler.lock.model import Base, Interpreter
 from reconciler.manifest.desired import Desired
 from reconciler.manifest.model import Manifest
 from reconciler.oci import media
-from reconciler.oci.configuration import parse_config
+from reconciler.oci.configuration import BaseConfig, parse_config
 from reconciler.oci.conversion import Family, convert_image
 from reconciler.oci.descriptor import Content, Descriptor
 from reconciler.oci.image import ImageConfig, to_manifest
@@ -194,6 +194,46 @@ def test_what_a_base_says_of_its_containers_is_kept() -> None:
     for name in ("ExposedPorts", "Volumes", "StopSignal", "Labels"):
         assert kept[name] == start[name]
     assert f"PATH=/opt/venv/bin:{DEFAULT_PATH}" in kept["Env"]
+
+
+NVIDIA = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+OF_DRIVERS = "cuda>=12.4 brand=tesla,driver>=470,driver<471"
+
+
+@pytest.mark.parametrize(
+    ("inherited", "said", "expected"),
+    [
+        ({}, {}, {}),
+        ({}, {"compute": "gpu"}, NVIDIA),
+        ({}, {"compute": "gpu", "cuda": "12.4"}, {**NVIDIA, "NVIDIA_REQUIRE_CUDA": "cuda>=12.4"}),
+        ({}, {"compute": "gpu", "cuda": "12.4.1"}, {**NVIDIA, "NVIDIA_REQUIRE_CUDA": "cuda>=12.4"}),
+        ({"NVIDIA_VISIBLE_DEVICES": "void"}, {"compute": "gpu"}, {**NVIDIA, "NVIDIA_VISIBLE_DEVICES": "void"}),
+        (
+            {},
+            {"compute": "gpu", "environment_variables": {"NVIDIA_DRIVER_CAPABILITIES": "all"}},
+            {**NVIDIA, "NVIDIA_DRIVER_CAPABILITIES": "all"},
+        ),
+        (
+            {"NVIDIA_REQUIRE_CUDA": OF_DRIVERS},
+            {"compute": "gpu", "cuda": "12.4"},
+            {**NVIDIA, "NVIDIA_REQUIRE_CUDA": OF_DRIVERS},
+        ),
+        (
+            {"NVIDIA_REQUIRE_CUDA": OF_DRIVERS},
+            {"compute": "gpu", "cuda": "12.6"},
+            {**NVIDIA, "NVIDIA_REQUIRE_CUDA": "cuda>=12.6"},
+        ),
+        ({"NVIDIA_REQUIRE_CUDA": OF_DRIVERS}, {}, {"NVIDIA_REQUIRE_CUDA": OF_DRIVERS}),
+    ],
+)
+def test_an_image_for_gpus_tells_the_container_runtime_what_it_needs(
+    inherited: dict[str, str], said: dict[str, object], expected: dict[str, str]
+) -> None:
+    base = BaseConfig(platform=AMD64, diff_ids=(), environment=inherited)
+    account = account_of(Base(image="x", digest=str(Digest.of(b"")), python="usr/bin/python3.11"), None)
+    manifest = Manifest(name="a", path="environments/a.yaml", **said)  # type: ignore[arg-type]
+    found = configure(base, manifest, AMD64, account, []).environment
+    assert {name: text for name, text in found.items() if name.startswith("NVIDIA_")} == expected
 
 
 @pytest.mark.parametrize("value", [{"ExposedPorts": []}, {"Volumes": "x"}, {"StopSignal": 1}, {"volumes": {}}])

@@ -63,7 +63,7 @@ def test_fields_reach_the_configuration() -> None:
     assert config.registry_of("main") == "a"
     assert config.registry_of("other") == config.registry_of(None) == "registry.example.org/ml"
     assert config.manifests == "ml/envs"
-    assert config.bases["gpu"] == {"standard": "debian", "slim": "cuda:12"}
+    assert config.bases["gpu"] == {"standard": "debian", "slim": "cuda:12", "cuda": {}}
     assert config.indexes == {"internal": PackageSource(url="https://packages.example.org/simple")}
     archive = ArchiveSource(mirror="https://a.example.org/debian", snapshot="https://s.example.org/debian")
     assert config.archives == {"debian": archive}

@@ -98,6 +98,18 @@ def test_cuda_for_a_cpu_is_said_with_its_size_and_the_remedy(compute: str, count
     assert all("2.5 of 3.0 GB" in note and "sources: {torch: ALIAS}" in note for note in notes)
 
 
+@pytest.mark.parametrize(
+    ("cuda", "runtime", "count"),
+    [("12.4", "12.4.127", 0), ("12.4", "12.1.105", 0), ("12.4", "13.0.1", 1), (None, "13.0", 0)],
+)
+def test_wheels_of_a_newer_cuda_than_declared_are_said(cuda: str | None, runtime: str, count: int) -> None:
+    wanted = desired(replace(manifest("torch", compute="gpu"), cuda=cuda))
+    one = Package(name="nvidia-cuda-runtime-cu12", version=runtime, file="x", size=1, sha256="0" * 64)
+    notes = list(notes_on(wanted, [one]))
+    assert len(notes) == count
+    assert all('is of CUDA 13.0: say cuda: "13.0", or name the index' in note for note in notes)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"libc": ["glibc", "2.36"], "packages": {}, "version": "3.11.2"}'])
 def test_an_interpreter_that_tells_nothing_is_refused(text: str) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
