@@ -104,7 +104,10 @@ def open_deb(stream: BinaryIO, file: str) -> Deb:
         file=file,
         control=_fields(file, text),
         text=text,
-        scripts={name: _text(file, name, data) for name, data in sorted(files.items()) if name not in _DATA_ALONE},
+        # A script may be a program (bash 5.1 has one), which nobody reads.
+        scripts={
+            name: data.decode("utf-8", "replace") for name, data in sorted(files.items()) if name not in _DATA_ALONE
+        },
         md5sums=_text(file, "md5sums", files.get("md5sums", b"")),
         stream=stream,
         data=places[_DATA],

@@ -83,6 +83,11 @@ def test_what_dpkg_builds_is_read(tmp_path: Path) -> None:
         assert members["usr/bin/one"].mode == 0o4755
 
 
+def test_a_script_that_is_a_program_is_read_as_no_text_that_anybody_runs() -> None:
+    """As in bash 5.1."""
+    assert opened(make_deb("made", scripts={"preinst": b"\x7fELF\xff\x00"})).scripts["preinst"].startswith("\x7fELF")
+
+
 def test_signatures_and_what_stands_behind_the_files_are_passed_over() -> None:
     whole = [("debian-binary", b"2.0\n"), ("_extra", b"x"), *parts(), ("_gpgorigin", b"signed")]
     assert files(ar(*whole)) == {"a": b"1"}
