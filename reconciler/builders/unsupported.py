@@ -99,7 +99,7 @@ def _target(manifest: Manifest) -> Iterator[tuple[str, str]]:
 def _python(manifest: Manifest) -> Iterator[tuple[str, str]]:
     python = manifest.python
     if python.provider != "auto":
-        message = "is not in this version; with `auto` the compute target's own interpreter is used"
+        message = "is for container images; with `auto` the compute target's own interpreter is used"
         yield "python.provider", f"python.provider: {python.provider} {message}"
     if python.base_packages != "keep":
         yield (

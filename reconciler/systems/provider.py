@@ -41,15 +41,14 @@ def decide(manifest: Manifest, suite: Suite, version: str) -> str:
 
 
 def neither(manifest: Manifest, suite: Suite, version: str, error: ReconcilerError) -> ReconcilerError:
-    """Say in one line that neither provider has what ``auto`` was to find, and both remedies."""
-    if manifest.python.provider != "auto":
-        return error
-    asked = manifest.python.version
-    message = (
-        f"{suite.distribution} {suite.name} has Python {version}, not {asked}, and no standalone one: {error.message}"
-    )
-    hint = f"write python.version: {suite.python}, or {error.hint or 'look at uv python list'}"
-    return type(error)(message, where=error.where or manifest.locate("python.version"), hint=hint, detail=error.detail)
+    """Say where the Python that can't be had is asked for; of ``auto`` that no provider has it, and both remedies."""
+    where = error.where or manifest.locate("python.version")
+    message, hint = error.message, error.hint
+    if manifest.python.provider == "auto":
+        own = f"{suite.distribution} {suite.name} has Python {version}"
+        message = f"{own}, not {manifest.python.version}, and no standalone one: {message}"
+        hint = f"write python.version: {suite.python}, or {hint or 'look at uv python list'}"
+    return type(error)(message, where=where, hint=hint, detail=error.detail)
 
 
 def _other(suite: Suite, asked: str) -> str:
