@@ -73,8 +73,16 @@ def _inside(workspace: Workspace, file: str) -> str:
 @options.tag
 @options.directory
 @options.registry
-@click.option("--upgrade", is_flag=True, help="Let every package move to its newest release.")
-@click.option("-P", "--upgrade-package", "upgraded", multiple=True, metavar="NAME", help="Let this package move.")
+@click.option("--upgrade", is_flag=True, help="Let everything move: packages, and the base below them.")
+@click.option("--upgrade-base", is_flag=True, help="Let the base move: its image, or its Debian packages and Python.")
+@click.option(
+    "-P",
+    "--upgrade-package",
+    "upgraded",
+    multiple=True,
+    metavar="NAME",
+    help="Let this package move, be it one of Python or of Debian.",
+)
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where a lock is missing or out of date.")
 def lock_command(  # noqa: PLR0913  # one argument an option
     names: tuple[str, ...],
@@ -83,6 +91,7 @@ def lock_command(  # noqa: PLR0913  # one argument an option
     registry: str | None,
     *,
     upgrade: bool,
+    upgrade_base: bool,
     upgraded: tuple[str, ...],
     check: bool,
 ) -> int:
@@ -100,7 +109,9 @@ def lock_command(  # noqa: PLR0913  # one argument an option
         return locking.check(desired)
     if upgrade and upgraded:
         raise UsageError("--upgrade moves every package already", hint="leave --upgrade-package away")
-    moving = None if upgrade else frozenset(upgraded)
+    if upgrade and upgrade_base:
+        raise UsageError("--upgrade moves the base already", hint="leave --upgrade-base away")
+    moving = locking.Moving(packages=None if upgrade else frozenset(upgraded), base=upgrade or upgrade_base)
     return locking.lock(workspace, desired, moving)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import click
 
@@ -12,17 +13,29 @@ from reconciler.cli.wiring import Workspace
 from reconciler.errors import ReconcilerError, RegistryError, ResolveError
 from reconciler.lock.difference import differences
 from reconciler.lock.document import to_document
-from reconciler.lock.model import Lock
+from reconciler.lock.model import ENVIRONMENT, Lock
 from reconciler.manifest.desired import Desired
 from reconciler.plan.observed import Present
 from reconciler.ports import Resolution, Resolved
 from reconciler.reconcile.declaration import lock_path
 from reconciler.reconcile.means import Means
 from reconciler.reconcile.observe import Depth, observe, read_bodies
+from reconciler.reports.inert import inert
 from reconciler.reports.wording import counted, packages_summary
 from reconciler.store.durable import write_file
 
 SOME_FAILED = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moving:
+    """What need not stay: packages by name, none where all of them may move; and what is below them."""
+
+    packages: frozenset[str] | None = frozenset()
+    base: bool = False
+
+
+_NOTHING = Moving()
 
 
 def check(desired: Sequence[Desired]) -> int:
@@ -37,7 +50,7 @@ def check(desired: Sequence[Desired]) -> int:
     return 1 if stale else 0
 
 
-def lock(workspace: Workspace, desired: Sequence[Desired], upgrade: frozenset[str] | None) -> int:
+def lock(workspace: Workspace, desired: Sequence[Desired], moving: Moving) -> int:
     """Solve and write; one that fails never stops the others. Gives the exit code.
 
     What one builds on is locked before it, also where it was not named and has no lock that is up to date.
@@ -48,7 +61,7 @@ def lock(workspace: Workspace, desired: Sequence[Desired], upgrade: frozenset[st
 
     def work(item: Desired) -> Resolved | ReconcilerError:
         try:
-            return _resolve(means, item, upgrade if item.name in named else frozenset(), _lock_below(item, locks))
+            return _resolve(means, item, moving if item.name in named else _NOTHING, _lock_below(item, locks))
         except ReconcilerError as error:
             return error
 
@@ -62,6 +75,7 @@ def lock(workspace: Workspace, desired: Sequence[Desired], upgrade: frozenset[st
                 locks[item.name] = result.lock
                 _write(workspace, item, result)
     _tell_those_above(workspace, locks)
+    _tell_unknown(moving, locks)
     return _exit_code(failures, sum(map(len, waves)))
 
 
@@ -99,6 +113,16 @@ def _tell_those_above(workspace: Workspace, locks: Mapping[str, Lock]) -> None:
         click.echo(f"note: {', '.join(above)}: what is below has another lock: run `reconciler lock {' '.join(above)}`")
 
 
+def _tell_unknown(moving: Moving, locks: Mapping[str, Lock]) -> None:
+    """Say which packages that may move are in no lock: a name that is written wrong moves nothing."""
+    parts = [part for lock in locks.values() for part in lock.platforms.values()]
+    known = {package.name for part in parts for package in part.packages}
+    known |= {package.name for part in parts if part.system is not None for package in part.system.packages}
+    unknown = sorted((moving.packages or frozenset()) - known) if locks else []
+    if unknown:
+        click.echo(f"note: --upgrade-package {inert(', '.join(unknown))}: no lock has such a package")
+
+
 def _exit_code(failures: Sequence[ReconcilerError], count: int) -> int:
     if not failures:
         return 0
@@ -108,11 +132,13 @@ def _exit_code(failures: Sequence[ReconcilerError], count: int) -> int:
     return codes.pop() if len(codes) == 1 else ReconcilerError.exit_code
 
 
-def _resolve(means: Means, desired: Desired, upgrade: frozenset[str] | None, below: Lock | None) -> Resolved:
+def _resolve(means: Means, desired: Desired, moving: Moving, below: Lock | None) -> Resolved:
     if desired.refusal is not None:
         raise ReconcilerError(desired.refusal, where=desired.manifest.locate(desired.refusal_field or "name"))
     preference = desired.lock or _registered(means, desired.name)
-    resolution = Resolution(desired=desired, preference=preference, upgrade=upgrade, below=below)
+    resolution = Resolution(
+        desired=desired, preference=preference, upgrade=moving.packages, upgrade_base=moving.base, below=below
+    )
     return means.resolvers[desired.builder].resolve(resolution)
 
 
@@ -133,8 +159,26 @@ def _write(workspace: Workspace, desired: Desired, resolved: Resolved) -> None:
     same = target.is_file() and target.read_bytes() == document
     if not same:
         write_file(target, document)
-    moved = differences(desired.lock, resolved.lock)
-    what = packages_summary(moved) if moved else "no package moves"
-    click.echo(f"{path}: {'unchanged' if same else what}")
+    click.echo(f"{path}: {'unchanged' if same else _moved(desired.lock, resolved.lock)}")
     for note in resolved.notes:
         click.echo(f"  note: {note}")
+
+
+def _moved(old: Lock | None, new: Lock) -> str:
+    """Say what moves: packages, and base images."""
+    packages, images = differences(old, new), sorted(_other_images(old, new))
+    told = [*([packages_summary(packages)] if packages else []), *(f"{image} is another image now" for image in images)]
+    return "; ".join(told) or "no package moves"
+
+
+def _other_images(old: Lock | None, new: Lock) -> set[str]:
+    """Name the images whose manifests are others than before; a base of packages has none."""
+    before = old.platforms if old is not None else {}
+    found = set[str]()
+    for platform, part in new.platforms.items():
+        base, was = part.base, before[platform].base if platform in before else None
+        if base is None or was is None or part.system is not None or base.image.startswith(ENVIRONMENT):
+            continue
+        if (base.image, base.digest) != (was.image, was.digest):
+            found.add(inert(base.image))
+    return found
