@@ -38,8 +38,8 @@ _FIELDS = {"Package": _NAME, "Version": _VERSION, "Architecture": _ARCHITECTURE}
 _SCRIPT = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 _STANZA = "control"
-_DATA_ALONE = frozenset({_STANZA, "md5sums", "shlibs", "symbols", "templates"})
-"""What stands beside maintainer scripts and says nothing of what they do."""
+_DATA_ALONE = frozenset({_STANZA, "md5sums", "shlibs", "symbols"})
+"""What stands beside maintainer scripts and has nothing to do with what they do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +56,8 @@ class Deb:
     """A package that is open. ``file`` is the name of its file.
 
     ``control`` are its fields by name in lower case, as :func:`stanzas` reads them, ``text`` the same as the package
-    has it. ``scripts`` are the maintainer scripts by name, and what else tells dpkg what to do (``conffiles``,
-    ``triggers``); ``md5sums`` is the list of its files' checksums, empty where it has none.
+    has it. ``scripts`` are the maintainer scripts by name, and what else goes with them (``conffiles``, ``triggers``,
+    ``templates``); ``md5sums`` is the list of its files' checksums, empty where it has none.
     """
 
     file: str

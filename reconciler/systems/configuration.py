@@ -9,7 +9,7 @@ from reconciler.debian import configure, ldcache
 from reconciler.debian.control import stanzas
 from reconciler.debian.root import Contents, replaces
 from reconciler.debian.scripts import HINT, Verdict, classify
-from reconciler.debian.status import INFO, STATUS, sums_of
+from reconciler.debian.status import INFO, STATUS, list_of, parse_list
 from reconciler.errors import BuildError
 from reconciler.lock.system import SystemPackage
 from reconciler.oci.member import Kind, Member, folder_of
@@ -42,10 +42,11 @@ def configured(layers: Sequence[Filled], architecture: str) -> tuple[Member, ...
         root.apply(scan.watch(number, read_tar(decompress(stream.descriptor.media_type, stream.chunks()))))
     _check(scan.meetings, root, layers)
     verdicts = {one.name: _verdict(root, one) for filled in layers for one in filled.packages}
+    restored = [*scan.restored]
+    root.apply((member, iter(())) for member in restored)
     made = [*configure.configure(root, verdicts, architecture=architecture)]
     root.apply((member, member.read() if member.read else iter(())) for member in made)
-    made = [*made, ldcache.ldcache(root, architecture), *scan.restored]
-    return tuple(_with_folders(made, root))
+    return tuple(_with_folders((*restored, *made, ldcache.ldcache(root, architecture)), root))
 
 
 def _wanted(path: str, size: int) -> int:
@@ -159,4 +160,4 @@ def _known(root: Rootfs, package: SystemPackage) -> Contents:
 def _owners(root: Rootfs, path: str, filled: Filled) -> Sequence[Contents]:
     """Give the packages of a layer that say that they have a file; where none does, any may have it."""
     packages = [_known(root, one) for one in filled.packages]
-    return [one for one in packages if path in sums_of(_text(root, f"{STATUS}/{one.name}.md5sums"))] or packages
+    return [one for one in packages if path in parse_list(_text(root, list_of(one.name)))] or packages

@@ -113,7 +113,7 @@ def contents_of(deb: Deb, spool: Spool) -> Contents:
         name=deb.name,
         version=deb.version,
         replaces=deb.control.get("replaces", ""),
-        members=(*members, *status_of(deb, files)),
+        members=(*members, *status_of(deb, members)),
         hidden=tuple(_hidden(deb, spool, lacking)) if lacking else (),
     )
 
