@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import os
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.clients.debian.mirror import MAX_RELEASE
+from reconciler.clients.debian.mirror import MAX_RELEASE, lines_of
 from reconciler.clients.debian.places import Configured, Places
 from reconciler.clients.debian.sources import AptSource
 from reconciler.clients.http import index as http
@@ -20,7 +21,7 @@ from reconciler.debian.suites import SUITES
 from reconciler.errors import BuildError, CorruptError, NotFoundError, ReconcilerError, ResolveError, UnavailableError
 from reconciler.lock.system import Archive, SystemPackage
 from tests.servers import Asked, Reply, serving
-from tests.signed_archive import DATE, NOW, Deb, Suite, World, debian, mirror, public, sign, signer
+from tests.signed_archive import DATE, NOW, Deb, Suite, World, debian, mirror, public, sign, sign_detached, signer
 
 BASH = Deb(name="bash", more={"Essential": "yes"})
 LIBC = Deb(name="libc6", version="2.36-9", data=b"another\n" * 99, more={"Provides": "libc"})
@@ -256,6 +257,50 @@ def test_a_mirror_that_lies_is_refused_in_one_line_and_nothing_is_kept(
     assert "\n" not in text
     assert "debian" in text
     assert refused.value.hint
+    assert world.kept == []
+
+
+@pytest.mark.threat("F10")
+def test_an_index_of_the_right_size_that_says_something_else_is_refused(tmp_path: Path) -> None:
+    with mirror(tmp_path, debian(debs=DEBS, packings=("",))) as world:
+        path = packages_path(world)
+        world.files[path] = world.files[path].replace(b"Version: 1.0", b"Version: 6.6")
+        with pytest.raises(CorruptError, match="is not what the signed Release file says"):
+            read(world)
+        assert world.kept == []
+
+
+@pytest.mark.threat("F10")
+@pytest.mark.parametrize("ending", [".xz", ".gz"])
+def test_an_index_that_unpacks_to_more_than_is_listed_is_cut_off(ending: str) -> None:
+    pack = lzma.compress if ending == ".xz" else gzip.compress
+    given: list[bytes] = []
+    with pytest.raises(CorruptError, match="unpacks to more than 1000 bytes"):
+        given.extend(lines_of(iter([pack(b"Package: a\n" * 3_000_000)]), f"Packages{ending}", limit=1000))
+    assert len(b"".join(given)) <= 1000
+    assert len(list(lines_of(iter([pack(b"a: b\n" * 200)]), f"Packages{ending}", limit=1000))) == 200
+
+
+@pytest.mark.threat("F10")
+def test_the_limit_of_an_index_is_the_size_that_is_listed_for_its_plain_form(tmp_path: Path) -> None:
+    lists = Suite(debs=DEBS).lists()
+    lists["main/binary-amd64/Packages"] = b"short"
+    suite = Suite(debs=DEBS)
+    files = suite.build() | {"dists/bookworm/InRelease": sign(suite.text(lists))}
+    with mirror(tmp_path, debian() | {f"debian/{path}": data for path, data in files.items()}) as world:
+        with pytest.raises(CorruptError, match="unpacks to more than 5 bytes"):
+            read(world)
+        assert world.kept == []
+
+
+@pytest.mark.threat("F10")
+@pytest.mark.parametrize("other", [sign_detached(b"Suite: bookworm\n"), b"", b"no signature"])
+def test_a_signature_beside_a_release_file_has_to_be_of_it(world: World, other: bytes) -> None:
+    del world.files[RELEASE]
+    world.put("debian", Suite(debs=DEBS, is_detached=True))
+    world.files["debian/dists/bookworm/Release.gpg"] = other
+    with pytest.raises(CorruptError, match="dists/bookworm/Release: "):
+        read(world)
     assert world.kept == []
 
 
