@@ -21,6 +21,8 @@ RUN_AT_FIRST: Mapping[str, str] = MappingProxyType({"preinst": "install", "posti
 TEMPLATES = "templates"
 HINT = "take an image as the base, with builder: docker"
 _SHEBANG = re.compile(r"#!\s*/bin/(?:ba|da)?sh\b")
+_PROGRAMS = frozenset([("bash", "preinst")])
+"""Scripts that were a program once, and what it did was to look whether /bin/sh is there."""
 _VARIABLES = {"DPKG_ROOT": "", "DEBIAN_FRONTEND": "noninteractive", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 
 
@@ -82,6 +84,8 @@ def follow(package: str, scripts: Mapping[str, str], machine: Machine | None) ->
     for name, argument in RUN_AT_FIRST.items():
         text = scripts.get(name, "")
         if not text.strip():
+            continue
+        if (package, name) in _PROGRAMS and text.startswith("\x7fELF"):
             continue
         if not _SHEBANG.match(text):
             raise UnreadableError(f"the {name} is no shell script")

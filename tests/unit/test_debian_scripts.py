@@ -21,3 +21,15 @@ def test_own_lines_are_refused_by_what_they_run() -> None:
     verdict = classify("odd", "1", {"postinst": f"#!/bin/sh\nset -e\n{SECTION}frobnicate --all\n"})
     assert verdict.is_refused
     assert "frobnicate" in verdict.why
+
+
+def test_a_diversion_that_guards_a_merge_has_nothing_to_guard() -> None:
+    guard = 'dpkg-divert --package tool --no-rename --divert "/lib/a.so.1.usr-is-merged" --add "/lib/a.so.1"\n'
+    assert not classify("tool", "1", {"preinst": f"#!/bin/sh\nset -e\n{guard}"}).is_refused
+    other = 'dpkg-divert --package tool --rename --divert "/lib/a.so.1.old" --add "/lib/a.so.1"\n'
+    assert classify("tool", "1", {"preinst": f"#!/bin/sh\nset -e\n{other}"}).is_refused
+
+
+def test_a_script_that_is_a_program_is_refused_but_where_somebody_knows_it() -> None:
+    assert classify("odd", "1", {"preinst": "\x7fELF\x02"}).is_refused
+    assert not classify("bash", "5.1-2", {"preinst": "\x7fELF\x02"}).is_refused

@@ -15,6 +15,7 @@ Query = Callable[["Machine | None", Sequence[str], Interpreter], Truth]
 _LESS, _MORE, _SAME = frozenset(["lt", "le", "<<", "<=", "<"]), frozenset(["gt", "ge", ">>", ">=", ">"]), "eq ="
 _MULTIARCH = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _COMPARED = 4
+_GUARD = ".usr-is-merged"
 
 
 def _dpkg(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
@@ -66,9 +67,14 @@ def _dpkg_architecture(machine: Machine | None, arguments: Sequence[str], shell:
 
 
 def _dpkg_divert(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
-    """Nothing is diverted before a first installation; adding a diversion is not known."""
+    """Nothing is diverted before a first installation; adding a diversion is not known.
+
+    One that only guards files while a machine gets merged-/usr has nothing to guard: a root is so from the beginning.
+    """
     if "--truename" in arguments:
         shell.say(arguments[-1])
+    elif any(word.endswith(_GUARD) for word in arguments):
+        return Truth.YES
     elif "--add" in arguments or not {"--remove", "--list", "--listpackage"} & {*arguments}:
         raise UnreadableError("they divert files of other packages")
     return Truth.YES
