@@ -19,7 +19,8 @@ IDLE: frozenset[str] = frozenset(
     ldconfig nscd restorecon apparmor_parser aa-status aa-enabled update-initramfs modprobe sysctl sync sleep kill
     py3compile py3clean pypy3compile pycompile pyclean
     update-menus install-info update-mime update-desktop-database update-icon-caches gtk-update-icon-cache fc-cache
-    glib-compile-schemas gio-querymodules update-binfmts mandb apt-key logger wall tput stty update-fonts-dir update-fonts-scale update-fonts-alias
+    glib-compile-schemas gio-querymodules
+    update-binfmts mandb apt-key logger wall tput stty update-fonts-dir update-fonts-scale update-fonts-alias
     db_version db_capb db_input db_go db_stop db_title db_fset db_reset db_subst db_purge db_register db_settitle
     db_beginblock db_endblock db_info db_set db_unregister db_progress
     """.split()  # noqa: SIM905  # one word a command, by family
