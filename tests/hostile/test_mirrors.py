@@ -498,6 +498,19 @@ def test_another_repository_adds_its_packages_with_its_own_key(world: World) -> 
     assert any(name.endswith(".deb") for name in world.kept)
 
 
+def test_what_a_repository_does_not_have_is_said(world: World) -> None:
+    (world.path / "key.asc").write_bytes(public("vendor"))
+    files = Suite(name="stable", debs=[TOOL], key="vendor", architectures=("arm64",)).build()
+    for more, text in (({}, "no packages for amd64"), ({"suite": "old"}, "has no dists/old")):
+        archives = world.archives(repositories={"vendor": world.repository(files, **more)})
+        with pytest.raises(ReconcilerError, match=text):
+            archives.read("debian", "bookworm", "amd64", ["vendor"])
+    files = Suite(name="stable", debs=[TOOL], key="vendor").build()
+    archives = world.archives(repositories={"vendor": world.repository(files, components=("contrib",))})
+    with pytest.raises(ResolveError, match=r"vendor/stable has no component contrib \(it has main\)"):
+        archives.read("debian", "bookworm", "amd64", ["vendor"])
+
+
 @pytest.mark.threat("F10")
 def test_the_key_of_the_distribution_counts_for_nothing_there(world: World) -> None:
     (world.path / "key.asc").write_bytes(public("vendor"))

@@ -55,13 +55,8 @@ class Suite:
 
     @property
     def folder(self) -> str:
-        """Where the Release file and what it lists are; a suite that ends in a slash is a folder without components."""
-        return self.suite.rstrip("/") if self.is_flat else f"dists/{self.suite}"
-
-    @property
-    def is_flat(self) -> bool:
-        """Tell whether it is a folder without components."""
-        return self.suite.endswith("/")
+        """Where the Release file and what it lists are."""
+        return f"dists/{self.suite}"
 
     def read(self, indexes: Indexes) -> tuple[Indexed, ...]:
         """Read the indexes of every component."""
@@ -123,11 +118,8 @@ class Suite:
 
     def _listed(self, release: Release, component: str) -> Iterator[Listed]:
         """Give the indexes of a component; packages for all architectures may have one of their own."""
-        if self.is_flat:
-            yield self._packed(release, "Packages")
-            return
         # What a security archive says of itself has a folder in front that is not there.
-        if component not in (name.rpartition("/")[2] for name in release.components):
+        if component not in (*release.components, *(name.rpartition("/")[2] for name in release.components)):
             raise ResolveError(
                 f"{self.name} has no component {component}", hint=f"it has {', '.join(release.components)[:200]}"
             )
