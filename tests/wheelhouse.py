@@ -14,18 +14,23 @@ _TIME = (2020, 1, 1, 0, 0, 0)
 
 
 def write_wheel(
-    folder: Path, name: str, version: str, *, requires: Sequence[str] = (), modules: Mapping[str, str] | None = None
+    folder: Path,
+    name: str,
+    version: str,
+    *,
+    requires: Sequence[str] = (),
+    modules: Mapping[str, str | bytes] | None = None,
 ) -> Path:
     """Write ``NAME-VERSION-py3-none-any.whl`` with a module of that name, or with these modules."""
     stem = f"{name.replace('-', '_')}-{version}"
-    files = dict(modules or {f"{name.replace('-', '_')}.py": f"VERSION = {version!r}\n"})
+    files: dict[str, str | bytes] = dict(modules or {f"{name.replace('-', '_')}.py": f"VERSION = {version!r}\n"})
     metadata = "".join(f"Requires-Dist: {item}\n" for item in requires)
     files[f"{stem}.dist-info/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}"
     files[f"{stem}.dist-info/WHEEL"] = (
         "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     )
     files[f"{stem}.dist-info/RECORD"] = (
-        "".join(f"{path},sha256={_hash(text)},{len(text.encode())}\n" for path, text in files.items())
+        "".join(f"{path},sha256={_hash(_bytes(text))},{len(_bytes(text))}\n" for path, text in files.items())
         + f"{stem}.dist-info/RECORD,,\n"
     )
     path = folder / f"{stem}-py3-none-any.whl"
@@ -35,8 +40,12 @@ def write_wheel(
     return path
 
 
-def _hash(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+def _hash(data: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
 def write_sdist(folder: Path, name: str, version: str, *, setup: str = "") -> Path:
@@ -77,7 +86,7 @@ def write_buildable(
         f"{stem}.dist-info/WHEEL": wheel,
     }
     inside[f"{stem}.dist-info/RECORD"] = (
-        "".join(f"{path},sha256={_hash(text)},{len(text.encode())}\n" for path, text in inside.items())
+        "".join(f"{path},sha256={_hash(text.encode())},{len(text.encode())}\n" for path, text in inside.items())
         + f"{stem}.dist-info/RECORD,,\n"
     )
     backend = _BACKEND.format(setup=setup, stem=stem, files=inside)

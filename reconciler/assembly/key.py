@@ -15,6 +15,8 @@ LAYER_CLAIMS = "dev.reconciler.layer-claims"
 """The annotation that says what a layer of packages claims of the environment (``wheel.claims``)."""
 LAYER_PART = "dev.reconciler.layer-part"
 """The annotation on a layer of a base that is made of packages: what it holds (``base``, ``python``, ``added`` …)."""
+LAYER_LIBRARIES = "dev.reconciler.layer-libraries"
+"""The annotation that says which shared libraries a layer of packages needs and offers (``assembly.libraries``)."""
 RECIPE = 1
 """How layers are written, counted: another order, header or compressor makes other bytes of the same input."""
 WHEEL_RECIPE = 1

@@ -12,7 +12,7 @@ from reconciler.assembly.account import Account, account_of
 from reconciler.assembly.config import configure
 from reconciler.assembly.distributions import wanted
 from reconciler.assembly.files import files_of
-from reconciler.assembly.key import LAYER_CLAIMS
+from reconciler.assembly.key import LAYER_CLAIMS, LAYER_LIBRARIES
 from reconciler.assembly.layers import LayerPlan, Role, direct_url_of, inherits, plan_layers
 from reconciler.assembly.place import PREFIX, relocate
 from reconciler.assembly.replaced import replaced_names, whiteouts_of
@@ -22,6 +22,7 @@ from reconciler.builders.bases import open_base
 from reconciler.builders.below import compare_below, suspected_below
 from reconciler.builders.bytecode import BytecodeMaker
 from reconciler.builders.collisions import Groups, compare, suspected
+from reconciler.builders.libraries import Assembled, LibraryCheck, describe
 from reconciler.builders.sources import Prepared, WheelLostError, prepare_nothing
 from reconciler.builders.unassembled import refuse
 from reconciler.clients.roots import read_root
@@ -43,6 +44,8 @@ from reconciler.wheel.claims import claims_of
 from reconciler.wheel.collision import merge
 from reconciler.wheel.installed import installed
 
+SAYING = (LAYER_CLAIMS, LAYER_LIBRARIES)
+"""What a layer of packages has to say, so that nobody has to look into it."""
 Fetch = Callable[[Sequence[Package]], None]
 
 
@@ -58,8 +61,8 @@ class AssembleBuilder:
     """Turns a base and a lock into an image by computing layers; what has been computed once is found by its key.
 
     ``fetch`` brings wheels into ``wheels``, ``prepare_wheels`` makes those that a lock has as source distributions.
-    ``executor`` makes layers side by side, ``bytecode`` compiles for them. ``read`` gives a file of the repository by
-    its path.
+    ``executor`` makes layers side by side, ``bytecode`` compiles for them, ``libraries`` says whether it would run.
+    ``read`` gives a file of the repository by its path.
     """
 
     bases: Bases
@@ -71,6 +74,7 @@ class AssembleBuilder:
     read: Callable[[str], bytes]
     bytecode: BytecodeMaker
     prepare_wheels: PrepareWheels = prepare_nothing
+    libraries: LibraryCheck = field(default_factory=LibraryCheck)
     name: str = field(default="assemble", init=False)
     recipe: int = field(default=1, init=False)
 
@@ -99,9 +103,10 @@ class AssembleBuilder:
         if task.below is not None and inherits(task.desired):
             self._compare_below(prepared, base, suspected_below(plans, made, manifest.layers))
         layers = [made[plan.key] for plan in plans]
-        written = configure(
-            config, task.desired.manifest, task.platform, account, [layer.diff_id for layer in layers]
-        ).to_content()
+        image = configure(config, task.desired.manifest, task.platform, account, [layer.diff_id for layer in layers])
+        written = image.to_content()
+        described = [(plan, layer.stream.descriptor) for plan, layer in zip(plans, layers, strict=True)]
+        self._check(prepared, Assembled(task=task, base=base, variables=image.environment, layers=described))
         streams = (*_layers_of(base), *(layer.stream for layer in layers))
         return Image(
             manifest=to_manifest(written, [stream.descriptor for stream in streams]), blobs=(written,), streams=streams
@@ -143,6 +148,16 @@ class AssembleBuilder:
             with ExitStack() as opened:
                 compare_below(self._groups(prepared.task, plan, opened), base, prepared.task.lock.base.links)
 
+    def _check(self, prepared: Prepared, made: Assembled) -> None:
+        """Look up the libraries that packages need."""
+        with ExitStack() as opened:
+
+            def look(plan: LayerPlan) -> Groups:
+                self.fetch(prepared.bring(sorted(plan.packages), self.wheels))
+                return self._groups(prepared.task, plan, opened)
+
+            self.libraries.check(made, look)
+
     def _fetch_ahead(self, task: Task) -> None:
         """Bring the wheels of layers that lack whichever wheels are built: a package that is built changes its own."""
         wheels = tuple(package for package in task.lock.packages if not is_built(package))
@@ -152,28 +167,30 @@ class AssembleBuilder:
         self.fetch(sorted({package for plan in lacking for package in plan.packages}))
 
     def _find(self, task: Task, plan: LayerPlan) -> Layer | None:
-        """Give a layer that is there; one of a record that does not say what its packages claim serves nobody."""
-        stored = self.layers.find(plan.key)
+        """Give a layer that is there; one that does not say what is in it serves nobody."""
+        stored = self.layers.find(plan.key, saying=_saying(plan))
         if stored is not None:
             return stored.layer
         layer = task.layers.find(plan.key)
-        if layer is None or plan.role is not Role.PACKAGES or LAYER_CLAIMS in layer.stream.descriptor.annotations:
+        if layer is None or layer.stream.descriptor.annotations.keys() >= {*_saying(plan)}:
             return layer
         return None
 
     def _make(self, task: Task, account: Account, plan: LayerPlan) -> Layer:
         assert task.lock.base is not None  # noqa: S101  # as above
         links = task.lock.base.links
-        claimed: dict[str, str] = {}
+        said: dict[str, str] = {}
 
         def chunks() -> Iterator[bytes | Packed]:
             with ExitStack() as opened:
                 members = tuple(self._members(task, account, plan, opened))
                 if plan.role is Role.PACKAGES:
-                    claimed[LAYER_CLAIMS] = claims_of(members, PREFIX)
+                    said[LAYER_CLAIMS] = claims_of(members, PREFIX)
+                if plan.role in (Role.PACKAGES, Role.FILES):
+                    said[LAYER_LIBRARIES] = describe(members, task.platform.architecture)
                 yield from write_pieces(with_folders(relocate(members, links)))
 
-        return self.layers.make(plan.key, chunks, annotations=claimed).layer
+        return self.layers.make(plan.key, chunks, annotations=said, saying=_saying(plan)).layer
 
     def _members(self, task: Task, account: Account, plan: LayerPlan, opened: ExitStack) -> Iterator[Member]:
         if plan.role is Role.REPLACED:
@@ -210,6 +227,10 @@ def _layers_of(base: BaseImage) -> Sequence[Stream]:
         Stream(descriptor=layer, read=partial(base.registry.fetch_blob, base.repository, layer), mount_from=base.mount)
         for layer in parse_image(base.manifest).layers
     ]
+
+
+def _saying(plan: LayerPlan) -> tuple[str, ...]:
+    return SAYING if plan.role is Role.PACKAGES else ()
 
 
 def _needed(packages: Sequence[Package], lacking: int, layers: int) -> str:

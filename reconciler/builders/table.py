@@ -14,6 +14,7 @@ from reconciler.store.hosts import Hosts
 
 if TYPE_CHECKING:
     from reconciler.builders.fetcher import WheelFetcher
+    from reconciler.clients.debian.archives import Archives
     from reconciler.store.interpreters import InterpreterStore
     from reconciler.store.layers import LayerStore
 
@@ -52,6 +53,10 @@ class Tools(Protocol):
         """Make bases of packages."""
 
     @property
+    def archives(self) -> Archives:
+        """Debian archives."""
+
+    @property
     def layers(self) -> LayerStore:
         """The layers that were made on this machine."""
 
@@ -87,7 +92,9 @@ def _user_managed(tools: Tools) -> Builder:
 def _assemble(tools: Tools) -> Builder:
     from reconciler.builders.assemble import AssembleBuilder  # noqa: PLC0415  # only images pay
     from reconciler.builders.bytecode import BytecodeMaker  # noqa: PLC0415  # the same
+    from reconciler.builders.libraries import LibraryCheck  # noqa: PLC0415  # the same
     from reconciler.builders.sources import SourceBuilder  # noqa: PLC0415  # the same
+    from reconciler.store.cache import Cache  # noqa: PLC0415  # the same
 
     fetcher = tools.fetcher
     sources = SourceBuilder(
@@ -107,6 +114,9 @@ def _assemble(tools: Tools) -> Builder:
         executor=tools.makers,
         bytecode=BytecodeMaker(
             bases=tools.bases, systems=tools.systems, interpreters=tools.interpreters, spool=tools.layers.path
+        ),
+        libraries=LibraryCheck(
+            cache=Cache(tools.layers.path.parent / "cache" / "libraries"), archives=lambda: tools.archives
         ),
         read=lambda path: tools.source.read(path, limit=MAX_FILE),
     )

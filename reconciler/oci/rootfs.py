@@ -152,6 +152,13 @@ class Rootfs:
         """Give every file by its real path, in no order."""
         return ((path, node) for path, node in self._all() if node.kind is Kind.FILE)
 
+    def linked(self) -> Iterator[tuple[str, Elf]]:
+        """Give every program and library by its path, also where a link is one, in no order."""
+        for path, node in self._all():
+            there = self.lookup(path) if node.kind is Kind.LINK else node
+            if there is not None and there.elf is not None:
+                yield path, there.elf
+
     @property
     def folder_links(self) -> dict[str, str]:
         """Every symbolic link that leads to a folder: its real path, and the folder's."""

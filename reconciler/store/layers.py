@@ -9,7 +9,7 @@ the bytes a second name instead of copying them, so that they are never written 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -64,8 +64,11 @@ class LayerStore:
     path: Path
     compress: Compress
 
-    def find(self, key: Digest) -> StoredLayer | None:
-        """Give the layer with that key, none where nobody made it or it is not whole. Its bytes are not read yet."""
+    def find(self, key: Digest, *, saying: Collection[str] = ()) -> StoredLayer | None:
+        """Give the layer with that key, none where nobody made it or it is not whole. Its bytes are not read yet.
+
+        One whose descriptor does not say all of ``saying`` is from before it was said, and serves nobody.
+        """
         about = self._path(key, _ABOUT)
         with disk_errors(about, "read"):
             try:
@@ -73,12 +76,18 @@ class LayerStore:
                 whole = self._path(key, _BYTES).stat().st_size == stored.size
             except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
                 return None
-            if whole:
-                mark_used(about)
-            return stored if whole else None
+            if not whole or not stored.annotations.keys() >= {*saying}:
+                return None
+            mark_used(about)
+            return stored
 
     def make(
-        self, key: Digest, chunks: Callable[[], Iterator[bytes | Packed]], *, annotations: Mapping[str, str] = NOTHING
+        self,
+        key: Digest,
+        chunks: Callable[[], Iterator[bytes | Packed]],
+        *,
+        annotations: Mapping[str, str] = NOTHING,
+        saying: Collection[str] = (),
     ) -> StoredLayer:
         """Give the layer with that key, made from an archive's ``chunks`` where it is not there.
 
@@ -88,7 +97,7 @@ class LayerStore:
         """
         make_folders(self.path)
         with locked(self._path(key, _LOCK)):
-            found = self.find(key)
+            found = self.find(key, saying=saying)
             return found if found is not None else self._make(key, chunks, annotations)
 
     def sweep(self) -> int:

@@ -6,7 +6,7 @@ import io
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -17,6 +17,7 @@ import pytest
 from reconciler.assembly.key import LAYER_KEY
 from reconciler.builders.assemble import AssembleBuilder
 from reconciler.builders.bytecode import BytecodeMaker
+from reconciler.builders.libraries import Contents, LibraryCheck
 from reconciler.builders.sources import Prepared
 from reconciler.clients.compression import compress
 from reconciler.errors import BuildError, ResolveError
@@ -66,7 +67,7 @@ class World:
     def wheels(self) -> WheelStore:
         return WheelStore(path=self.path / "wheels")
 
-    def wheel(self, name: str, version: str = "1.0", modules: dict[str, str] | None = None) -> Package:
+    def wheel(self, name: str, version: str = "1.0", modules: Mapping[str, str | bytes] | None = None) -> Package:
         folder = self.path / "made" / f"{name}-{version}-{len(modules or {})}"
         folder.mkdir(parents=True, exist_ok=True)
         file = write_wheel(folder, name, version, modules=modules)
@@ -108,7 +109,12 @@ class World:
         return Task(desired=desired, platform=AMD64, lock=lock, key=Digest.of(b"key"))
 
     def builder(
-        self, *, layers: str = "layers", data: bytes = b"", fetched: list[str] | None = None
+        self,
+        *,
+        layers: str = "layers",
+        data: bytes = b"",
+        fetched: list[str] | None = None,
+        archives: Contents | None = None,
     ) -> AssembleBuilder:
         def fetch(packages: Sequence[Package]) -> None:
             if fetched is not None:
@@ -126,6 +132,9 @@ class World:
                 systems=NoSystems(),
                 interpreters=InterpreterStore(path=self.path / "interpreters"),
                 spool=self.path / layers,
+            ),
+            libraries=LibraryCheck(
+                cache=Cache(self.path / "cache" / "libraries"), archives=None if archives is None else lambda: archives
             ),
             read=lambda _: data,
         )
@@ -223,7 +232,7 @@ def test_two_packages_with_another_file_at_one_place_are_refused_by_name(world: 
         world.builder().build(world.task(packages))
 
 
-def large(world: World, name: str, modules: dict[str, str]) -> Package:
+def large(world: World, name: str, modules: Mapping[str, str | bytes]) -> Package:
     """Give a wheel that has a layer of its own."""
     return world.wheel(name, modules={**modules, f"{name}_data.py": "#" + os.urandom(1 << 20).hex()})
 
