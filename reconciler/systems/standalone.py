@@ -61,7 +61,7 @@ class Standalones:
         if not builds:
             raise ResolveError(
                 f"there is no standalone build of Python {version} for {platform}",
-                hint="change python.version, or name a docker.base_image that has it",
+                hint="name a docker.base_image that has it",
             )
         build = builds[0]
         wanted, who = self.pythons.sha256_of(build)
