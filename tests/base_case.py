@@ -6,12 +6,13 @@ import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
+from reconciler.lock.model import Package
 from reconciler.oci import media
 from reconciler.oci.descriptor import Content
 from reconciler.oci.image import ImageConfig, to_manifest
 from reconciler.oci.member import Member, file_of, link_of
 from reconciler.oci.tar import with_folders, write_tar
-from reconciler.ports import BaseImage, Ground, Layers, SystemQuestion, Tell, tell_nobody
+from reconciler.ports import BaseImage, Ground, Layers, Standalone, SystemQuestion, Tell, tell_nobody
 from reconciler.registries.layout import LayoutRegistry
 from reconciler.store.content import ContentStore
 from reconciler.values.digest import Digest
@@ -76,3 +77,19 @@ class NoSystems:
         self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody
     ) -> BaseImage:
         raise AssertionError(ground, platform, layers, tell)
+
+    def choose(
+        self, version: str, platform: Platform, *, preference: Package | None = None, tell: Tell = tell_nobody
+    ) -> Standalone:
+        raise AssertionError(version, platform, preference, tell)
+
+    def lay(
+        self,
+        base: BaseImage,
+        build: Package,
+        platform: Platform,
+        *,
+        layers: Layers | None = None,
+        tell: Tell = tell_nobody,
+    ) -> BaseImage:
+        raise AssertionError(base, build, platform, layers, tell)

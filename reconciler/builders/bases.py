@@ -1,4 +1,7 @@
-"""What a task is built on: an image from somewhere, another environment's artifact, or a base made of packages."""
+"""What a task is built on: an image from somewhere, another environment's artifact, or a base made of packages.
+
+A standalone Python is in the last two, and laid over the first.
+"""
 
 from __future__ import annotations
 
@@ -16,4 +19,9 @@ def open_base(bases: Bases, systems: Systems, task: Task) -> BaseImage:
     if ground is not None:
         return systems.open(ground, task.platform, layers=task.layers, tell=task.tell)
     credential = task.desired.manifest.docker.base_credential
-    return bases.open(base.image, task.platform, digest=task.below or Digest.parse(base.digest), credential=credential)
+    digest = task.below or Digest.parse(base.digest)
+    image = bases.open(base.image, task.platform, digest=digest, credential=credential)
+    build = task.lock.interpreter.build
+    if build is None or task.below is not None:
+        return image
+    return systems.lay(image, build, task.platform, layers=task.layers, tell=task.tell)

@@ -103,7 +103,7 @@ class BytecodeMaker:
         ground = ground_of(pinned.lock) if pinned is not None and pinned.lock is not None else None
         if ground is not None:
             return self.systems.open(ground, self.here, layers=task.layers, tell=task.tell), ground.interpreter
-        if task.lock.system is not None:
+        if task.lock.system is not None or (pinned is None and task.lock.interpreter.build is not None):
             raise _nowhere(task, self.here, "the lock is not for it")
         try:
             opened = self.bases.open(
@@ -113,6 +113,9 @@ class BytecodeMaker:
             if task.platform == self.here:
                 raise
             raise _nowhere(task, self.here, error.message) from error
+        part = pinned.lock if pinned is not None else None
+        if part is not None and part.interpreter.build is not None:
+            opened = self.systems.lay(opened, part.interpreter.build, self.here, layers=task.layers, tell=task.tell)
         return opened, pinned.python if pinned else base.python
 
 

@@ -65,25 +65,27 @@ def _python(desired: Desired) -> Iterator[tuple[str, str]]:
         yield "python.provider", f"python.provider: conda {_LATER}; write auto"
     elif python.provider != "auto":
         yield from _provider(python.provider, entry)
-    if python.interpreter_path is not None and _is_made(entry):
-        message = f"{entry} is made of packages, and python.provider says which Python; remove the field"
-        yield "python.interpreter_path", f"python.interpreter_path is for images as bases: {message}"
+    if python.interpreter_path is not None and (_is_made(entry) or python.provider == "standalone"):
+        message = "is for the Python of an image, and here python.provider says which it is; remove the field"
+        yield "python.interpreter_path", f"python.interpreter_path {message}"
     if python.user_managed_dependencies:
         message = "is for the compute target; in an image nothing is observed, remove the field"
         yield "python.user_managed_dependencies", f"python.user_managed_dependencies {message}"
 
 
 def _provider(provider: str, entry: str | None) -> Iterator[tuple[str, str]]:
-    """Refuse a provider that the base has no room for: an image brings its Python, and so does an environment."""
+    """Refuse a provider that the base has no room for: an environment below brings its Python."""
     if provider == "image" and _is_made(entry):
         instead = "write auto, debian or standalone, or name a docker.base_image"
         yield "python.provider", f"python.provider: image is for images as bases, and {entry} is none; {instead}"
-    elif provider != "image" and not _is_made(entry):
-        below = "another environment" if entry is None else entry
-        instead = "remove the field, or write docker.base_image: debian"
+    elif provider != "image" and entry is None:
+        message = "is not for an environment over another, which brings the Python; remove the field"
+        yield "python.provider", f"python.provider: {provider} {message}"
+    elif provider == "debian" and not _is_made(entry):
+        instead = "write image or standalone, or docker.base_image: debian"
         yield (
             "python.provider",
-            f"python.provider: {provider} is for a base of Debian packages, and {below} brings its Python; {instead}",
+            f"python.provider: debian is for a base of Debian packages, and {entry} is an image; {instead}",
         )
 
 

@@ -22,7 +22,7 @@ from reconciler.ports.making import (
 )
 from reconciler.ports.registry import Feature, Inspected, Registry, Stored
 from reconciler.ports.repository import Entry, History, Source
-from reconciler.ports.systems import Ground, SystemQuestion, Systems, ground_of
+from reconciler.ports.systems import Ground, Standalone, SystemQuestion, Systems, ground_of
 from reconciler.ports.using import Checker, Run, Runner
 from reconciler.ports.working import Cache, Executor, Progress, Reporter, Stage, Tell, tell_nobody
 
@@ -53,6 +53,7 @@ __all__ = [
     "Runner",
     "Source",
     "Stage",
+    "Standalone",
     "Stored",
     "SystemQuestion",
     "Systems",

@@ -34,6 +34,18 @@ class SystemQuestion:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Standalone:
+    """A standalone Python: the file that it is unpacked from, and the path of its interpreter, relative to the root.
+
+    ``notes`` are worth saying, one line each.
+    """
+
+    build: Package
+    interpreter: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Ground:
     """What a base is made of: packages, and the file of a standalone Python where the packages bring none.
 
@@ -80,3 +92,22 @@ class Systems(Protocol):
 
         Nothing but what lacks is fetched. A package that is nowhere to be had is a BuildError.
         """
+
+    def choose(
+        self, version: str, platform: Platform, *, preference: Package | None = None, tell: Tell = tell_nobody
+    ) -> Standalone:
+        """Choose a standalone Python of a version, the one that is preferred where it serves.
+
+        A ResolveError says what can't be had; a mirror that does not answer is an error of its kind.
+        """
+
+    def lay(
+        self,
+        base: BaseImage,
+        build: Package,
+        platform: Platform,
+        *,
+        layers: Layers | None = None,
+        tell: Tell = tell_nobody,
+    ) -> BaseImage:
+        """Lay a standalone Python over an image, as one more layer of it; what can't be had is an error as above."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.errors import ResolveError
-from reconciler.lock.model import Base, Interpreter
+from reconciler.lock.model import Base, Interpreter, Package
+from reconciler.lock.system import System
 from reconciler.manifest.desired import Desired
 from reconciler.ports import BaseImage, Bases, Cache, Ground, Resolution, SystemQuestion, Systems
 from reconciler.resolvers.profile import Profile, profile
@@ -18,6 +19,19 @@ from reconciler.values.platform import Platform
 REQUIRED = ("pip",)
 """What every environment of an image has: people install more while they try things out."""
 PROVIDER, DISTRIBUTION, STANDALONE = "image", "debian", "standalone"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Below:
+    """What packages go on, the digest that the lock has for it, and where its interpreter is from."""
+
+    base: BaseImage
+    digest: str
+    provider: str
+    interpreter: str | None
+    build: Package | None = None
+    system: System | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,16 +54,11 @@ class ImageTargets:
     def _target(self, resolution: Resolution, platform: Platform) -> Target:
         desired = resolution.desired
         entry, python = base_of(desired), desired.manifest.python
-        ground = self._ground(resolution, entry, platform) if self.systems.handles(entry) else None
         try:
-            if ground is not None:
-                base, digest = self.systems.open(ground, platform, tell=resolution.tell), str(ground.digest)
-            else:
-                base = self._image(resolution, entry, platform)
-                digest = str(base.manifest.digest)
+            below = self._below(resolution, entry, platform)
             found = profile(
-                base,
-                interpreter_path=ground.interpreter if ground else python.interpreter_path,
+                below.base,
+                interpreter_path=below.interpreter,
                 version=python.version,
                 cache=self.cache,
                 platform=platform,
@@ -59,11 +68,11 @@ class ImageTargets:
             raise ResolveError(error.message, where=where, hint=error.hint, detail=error.detail) from error
         return Target(
             platform=platform,
-            interpreter=_interpreter(found, ground),
+            interpreter=_interpreter(found, below),
             glibc=_checked(found, entry, desired),
             base=Base(
                 image=entry,
-                digest=digest,
+                digest=below.digest,
                 python=found.python,
                 links=found.links,
                 passwd=found.passwd,
@@ -72,8 +81,39 @@ class ImageTargets:
             installed=_installed(found, desired),
             required=REQUIRED,
             replaceable=found.packages if python.base_packages == "replace" else {},
-            system=ground.system if ground else None,
-            notes=ground.notes if ground else (),
+            system=below.system,
+            notes=below.notes,
+        )
+
+    def _below(self, resolution: Resolution, entry: str, platform: Platform) -> _Below:
+        """Make or find what packages go on: a base of Debian packages, an image, or one with a standalone Python."""
+        python, tell = resolution.desired.manifest.python, resolution.tell
+        if self.systems.handles(entry):
+            ground = self._ground(resolution, entry, platform)
+            return _Below(
+                base=self.systems.open(ground, platform, tell=tell),
+                digest=str(ground.digest),
+                provider=DISTRIBUTION if ground.build is None else STANDALONE,
+                interpreter=ground.interpreter,
+                build=ground.build,
+                system=ground.system,
+                notes=ground.notes,
+            )
+        image = self._image(resolution, entry, platform)
+        digest = str(image.manifest.digest)
+        if python.provider != STANDALONE:
+            return _Below(base=image, digest=digest, provider=PROVIDER, interpreter=python.interpreter_path)
+        before = resolution.preference.platforms.get(platform) if resolution.preference else None
+        stays = before is not None and resolution.upgrade is not None and not resolution.upgrade_base
+        preference = before.interpreter.build if before is not None and stays else None
+        chosen = self.systems.choose(python.version, platform, preference=preference, tell=tell)
+        return _Below(
+            base=self.systems.lay(image, chosen.build, platform, tell=tell),
+            digest=digest,
+            provider=STANDALONE,
+            interpreter=chosen.interpreter,
+            build=chosen.build,
+            notes=chosen.notes,
         )
 
     def _ground(self, resolution: Resolution, entry: str, platform: Platform) -> Ground:
@@ -111,15 +151,16 @@ def base_of(desired: Desired) -> str:
     )
 
 
-def _interpreter(found: Profile, ground: Ground | None) -> Interpreter:
-    build = ground.build if ground else None
-    provider = PROVIDER if ground is None else DISTRIBUTION if build is None else STANDALONE
+def _interpreter(found: Profile, below: _Below) -> Interpreter:
+    build = below.build
     if build is not None and build.version != found.version:
         raise ResolveError(
             f"{build.file} is said to have Python {build.version}, and has {found.version}",
             hint="tell who runs the mirror, or name another one in UV_PYTHON_INSTALL_MIRROR",
         )
-    return Interpreter(implementation="cpython", version=found.version, abi=found.abi, provider=provider, build=build)
+    return Interpreter(
+        implementation="cpython", version=found.version, abi=found.abi, provider=below.provider, build=build
+    )
 
 
 def _checked(found: Profile, image: str, desired: Desired) -> tuple[int, int]:

@@ -137,12 +137,12 @@ class _Look:
             there = ", ".join(f"/{place} is {release}" for place, release in sorted(seen.items()))
             return ResolveError(
                 f"the base image {self.base} has no {asked}: {there}",
-                hint="change python.version or the base image",
+                hint="change python.version or the base image, or write python.provider: standalone",
             )
         where = f" at {path}" if path is not None else ""
         return ResolveError(
             f"the base image {self.base} has no {asked}{where}",
-            hint="name a base image that has it, or its place in python.interpreter_path",
+            hint="name a base image that has it, its place in python.interpreter_path, or python.provider: standalone",
         )
 
     def _release(self, real: str, node: Node) -> str:

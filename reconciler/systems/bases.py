@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.debian.suites import parse_entry
-from reconciler.ports import BaseImage, Ground, Layers, SystemQuestion, Tell, tell_nobody
+from reconciler.lock.model import Package
+from reconciler.ports import BaseImage, Ground, Layers, Standalone, SystemQuestion, Tell, tell_nobody
+from reconciler.systems.images import image_over
 from reconciler.systems.resolve import Solver
 from reconciler.systems.roots import Roots
 from reconciler.values.platform import Platform
@@ -34,3 +36,21 @@ class PackageSystems:
     ) -> BaseImage:
         """Give the base, its layers found or made."""
         return self.roots.open(ground, platform, layers=layers, tell=tell)
+
+    def choose(
+        self, version: str, platform: Platform, *, preference: Package | None = None, tell: Tell = tell_nobody
+    ) -> Standalone:
+        """Choose a standalone Python."""
+        return self.solver.standalones.choose(version, platform, preference=preference, tell=tell)
+
+    def lay(
+        self,
+        base: BaseImage,
+        build: Package,
+        platform: Platform,
+        *,
+        layers: Layers | None = None,
+        tell: Tell = tell_nobody,
+    ) -> BaseImage:
+        """Lay a standalone Python over an image."""
+        return image_over(base, self.solver.standalones.layer(build, platform, layers=layers, tell=tell))

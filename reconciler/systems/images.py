@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from reconciler.assembly.config import DEFAULT_PATH
 from reconciler.errors import NotFoundError
+from reconciler.oci import media
 from reconciler.oci.descriptor import Content, Descriptor, Stream
 from reconciler.oci.image import ImageConfig, to_manifest
+from reconciler.oci.manifest import parse_image
 from reconciler.ports import BaseImage, Layer
+from reconciler.values.canonical import to_canonical
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
 
@@ -55,3 +60,19 @@ def image_of(name: str, platform: Platform, layers: Sequence[Layer]) -> BaseImag
     manifest = to_manifest(config, [stream.descriptor for stream in streams])
     made = MadeImage(name=name, manifest=manifest, config=config, layers={stream.digest: stream for stream in streams})
     return BaseImage(reference=name, registry=made, repository=name, manifest=manifest, config=config, streams=streams)
+
+
+def image_over(base: BaseImage, layer: Layer) -> BaseImage:
+    """Put one more layer over an image, whose own layers stay where they are; it starts as it did."""
+    below = base.streams or tuple(
+        Stream(descriptor=one, read=partial(base.registry.fetch_blob, base.repository, one), mount_from=base.mount)
+        for one in parse_image(base.manifest).layers
+    )
+    value = json.loads(base.config.data)
+    value["rootfs"]["diff_ids"].append(str(layer.diff_id))
+    config = Content(media_type=media.CONFIG, data=to_canonical(value))
+    streams = (*below, layer.stream)
+    manifest = to_manifest(config, [stream.descriptor for stream in streams])
+    held = {stream.digest: stream for stream in streams}
+    made = MadeImage(name=base.reference, manifest=manifest, config=config, layers=held)
+    return replace(base, registry=made, repository=base.reference, manifest=manifest, config=config, streams=streams)

@@ -15,7 +15,7 @@ from reconciler.lock.model import Package
 from reconciler.lock.system import Part
 from reconciler.ports import SystemQuestion
 from reconciler.systems.provider import DISTRIBUTION, decide, neither
-from reconciler.systems.standalone import Standalones, interpreter_of
+from reconciler.systems.standalone import Standalones
 
 _UPSTREAM = re.compile(r"(?:[0-9]+:)?(3\.[0-9]+\.[0-9]+)")
 _WITHOUT_DISTUTILS = (3, 12)
@@ -45,7 +45,7 @@ def bring(
         chosen = standalones.choose(manifest.python.version, question.platform, preference=None if moves else before)
     except (ResolveError, NotFoundError, UnavailableError) as error:
         raise neither(manifest, suite, own, error) from error
-    return Brought(path=interpreter_of(chosen.build.version), build=chosen.build, notes=chosen.notes)
+    return Brought(path=chosen.interpreter, build=chosen.build, notes=chosen.notes)
 
 
 def _packages(suite: Suite) -> tuple[Wish, ...]:

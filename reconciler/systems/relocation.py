@@ -143,8 +143,7 @@ class _Archive:
         mark = f"{library}/EXTERNALLY-MANAGED"
         yield from (self._placed(path, member, library) for path, member in self.found.items() if path != mark)
         yield file_of(f"{PREFIX}/{mark}", _MANAGED)
-        for name in ("python3", f"python{minor}"):
-            yield link_of(f"{_LINKS}/{name}", f"/{PREFIX}/bin/python{minor}")
+        yield link_of(f"{_LINKS}/python{minor}", f"/{PREFIX}/bin/python{minor}")
 
     def _placed(self, path: str, member: Member, library: str) -> Member:
         place, (folder, _, name) = f"{PREFIX}/{path}", path.rpartition("/")

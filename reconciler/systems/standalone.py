@@ -16,7 +16,7 @@ from reconciler.lock.model import Package
 from reconciler.lock.system import Part
 from reconciler.oci.member import Packed
 from reconciler.oci.tar import write_pieces
-from reconciler.ports import Layer, Layers, NoLayers, Tell, tell_nobody
+from reconciler.ports import Layer, Layers, NoLayers, Standalone, Tell, tell_nobody
 from reconciler.store.durable import disk_errors, make_folders
 from reconciler.store.layers import LayerStore
 from reconciler.store.pythons import PythonStore
@@ -28,15 +28,7 @@ from reconciler.values.platform import Platform
 NAME, SOURCE = "cpython", "python:"
 MAX_ARCHIVE = 1 << 30
 _CHUNK = 1 << 20
-__all__ = ["PREFIX", "Chosen", "Standalones", "interpreter_of", "key_of"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chosen:
-    """The build for a lock, and what is worth saying about it, one line each."""
-
-    build: Package
-    notes: tuple[str, ...] = ()
+__all__ = ["PREFIX", "Standalones", "interpreter_of", "key_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,14 +41,14 @@ class Standalones:
 
     def choose(
         self, version: str, platform: Platform, *, preference: Package | None = None, tell: Tell = tell_nobody
-    ) -> Chosen:
+    ) -> Standalone:
         """Choose the newest build of a version (``3.12``, ``3.12.1``): the one that is preferred where it serves.
 
         Its archive is on this machine afterwards where it was not preferred. No such build, or one that is another file
         than it has to be, is a ResolveError; a mirror that does not answer is an error of its kind.
         """
         if preference is not None and fits(version, preference.version):
-            return Chosen(build=preference)
+            return Standalone(build=preference, interpreter=interpreter_of(preference.version))
         builds = self.pythons.builds(version, platform)
         if not builds:
             raise ResolveError(
@@ -67,7 +59,7 @@ class Standalones:
         wanted, who = self.pythons.sha256_of(build)
         found, size = self._kept(wanted) or self._download(build, wanted, who, tell)
         pinned = f"{build.file}: nobody says which sha256 it has; the lock has that of the file that came, {found}"
-        return Chosen(
+        return Standalone(
             build=Package(
                 name=NAME,
                 version=build.version,
@@ -76,6 +68,7 @@ class Standalones:
                 sha256=found,
                 source=f"{SOURCE}{build.release}",
             ),
+            interpreter=interpreter_of(build.version),
             notes=() if wanted else (pinned,),
         )
 

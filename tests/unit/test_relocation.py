@@ -26,13 +26,13 @@ def read(folder: Path, data: bytes, architecture: str = "amd64", file: str = FIL
         return {member.path: (member, b"".join(member.read() if member.read else ())) for member in members}
 
 
-def test_all_of_an_archive_is_below_opt_python_with_links_to_its_interpreter(tmp_path: Path) -> None:
+def test_all_of_an_archive_is_below_opt_python_with_a_link_to_its_interpreter(tmp_path: Path) -> None:
     found = read(tmp_path, pack(small(python__share__man__x=b"text")))
     assert found["opt/python/bin/python3.12"][1].endswith(b"3.12.1\0")
     assert found["opt/python/bin/python3.12"][0].mode == 0o755
     assert found["opt/python/bin/python3"][0].target == "python3.12"
     assert found["opt/python/share/man/x"][1] == b"text"
-    assert found["usr/local/bin/python3"][0].target == "/opt/python/bin/python3.12"
+    assert found["usr/local/bin/python3.12"][0].target == "/opt/python/bin/python3.12"
     assert {path.split("/")[0] for path in found} == {"opt", "usr"}
     assert [*found] == sorted(found)
 
