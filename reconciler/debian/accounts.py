@@ -49,11 +49,9 @@ class Accounts:
             raise UnreadableError(f"they name the group {name[:40]!a}, which is not there")
         return int(name if row is None else row[2])
 
-    def _free(self, *, downwards: bool, first: int | None = None) -> int:
-        """Give the next number that neither a user nor a group has."""
-        taken = {int(row[2]) for path in (_PASSWD, _GROUP) for row in self._rows(path)}
-        if first is not None and first not in taken:
-            return first
+    def _free(self, *paths: str, downwards: bool) -> int:
+        """Give the next number that is free in some tables; the tools that count downwards look in both."""
+        taken = {int(row[2]) for path in ((_PASSWD, _GROUP) if downwards else paths) for row in self._rows(path)}
         numbers = range(FIRST_SYSTEM, LAST_SYSTEM + 1)
         found = next((number for number in (reversed(numbers) if downwards else numbers) if number not in taken), None)
         if found is None:
@@ -64,7 +62,7 @@ class Accounts:
         """Add a group unless it is there; give its number. Numbers are taken from 100 upwards or 999 downwards."""
         if (there := self.group(name)) is not None:
             return int(there[2])
-        number = self._free(downwards=downwards) if gid is None else gid
+        number = self._free(_GROUP, downwards=downwards) if gid is None else gid
         self._save(_GROUP, [*self._rows(_GROUP), [name, "x", str(number), ""]])
         if self._tree.stat(_GSHADOW) is not None:
             self._save(_GSHADOW, [*self._rows(_GSHADOW), [name, "!", "", ""]])
@@ -84,10 +82,10 @@ class Accounts:
         """Add a system user without a password, unless he is there; without a group he has one of his own."""
         if self.user(name) is not None:
             return
-        number = self._free(downwards=downwards, first=gid if gid != NOGROUP else None) if uid is None else uid
+        number = self._free(_PASSWD, downwards=downwards) if uid is None else uid
         if gid is None:
-            taken = self.group(str(number)) is not None
-            gid = self.add_group(name, gid=None if taken else number, downwards=downwards)
+            is_shared = downwards and self.group(str(number)) is None
+            gid = self.add_group(name, gid=number if is_shared else None, downwards=downwards)
         self._save(_PASSWD, [*self._rows(_PASSWD), [name, "x", str(number), str(gid), gecos, home, shell]])
         if self._tree.stat(_SHADOW) is not None:
             self._save(_SHADOW, [*self._rows(_SHADOW), [name, "!", "", "", "", "", "", "", ""]])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reconciler.debian.shell.syntax import UnreadableError
+from reconciler.debian.shell.truth import certainty
 from reconciler.debian.tree import Tree
 from reconciler.oci.member import Kind
 
@@ -46,6 +47,8 @@ def parse_offer(arguments: Sequence[str]) -> Offer | None:
         return None
     if words[0] != "--install" or len(words) <= _OFFER:
         raise UnreadableError(f"they run update-alternatives {words[0][:20]}")
+    if certainty(*words).is_open:
+        return None  # asked again when the root is there
     link, name, path, priority = words[1 : 1 + _OFFER]
     return Offer(name=name, link=link, path=path, priority=_number(priority), slaves=tuple(_slaves(words[5:])))
 

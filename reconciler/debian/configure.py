@@ -25,6 +25,8 @@ _READ = re.compile(
     | usr/lib/(sysusers|tmpfiles)\.d/.*
     | usr/(share|lib)/.*\.(conf|cfg|ini|ucf|template|default|dist)(\.ucf)?
     | usr/bin/(ssh-agent|crontab|ping|ping6|fping|at|screen|dotlockfile|mtr-packet|sudo|pkexec)
+    | usr/lib/[^/]+/gstreamer1\.0/gstreamer-1\.0/gst-ptp-helper
+    | usr/lib/libreoffice/share/\.registry/.*
     | usr/lib/dbus-1\.0/dbus-daemon-launch-helper
     """,
     re.VERBOSE,
@@ -57,8 +59,7 @@ def configure(root: Rootfs, verdicts: Mapping[str, Verdict], *, architecture: st
         packages=frozenset(verdicts),
         answers=dict(_answers(verdicts)),
     )
-    for name in (*(name for name in _FIRST if name in verdicts), *sorted(verdicts.keys() - {*_FIRST})):
-        _configure(verdicts[name], machine)
+    _configure_all(verdicts, machine)
     link_alternatives(machine.offers, tree)
     for folder in ("tmp", "var/tmp"):
         tree.make_folder(folder)
@@ -66,6 +67,21 @@ def configure(root: Rootfs, verdicts: Mapping[str, Verdict], *, architecture: st
     if tree.lstat("etc/machine-id") is None and tree.stat("etc") is not None:
         tree.write("etc/machine-id", _EMPTY)
     return tree.members()
+
+
+def _configure_all(verdicts: Mapping[str, Verdict], machine: Machine) -> None:
+    """Configure packages by name; one that names an account which is not there yet waits for the others."""
+    waiting = [*(name for name in _FIRST if name in verdicts), *sorted(verdicts.keys() - {*_FIRST})]
+    while waiting:
+        late: dict[str, BuildError] = {}
+        for name in waiting:
+            try:
+                _configure(verdicts[name], machine)
+            except BuildError as error:
+                late[name] = error
+        if len(late) == len(waiting):
+            raise late[waiting[0]]
+        waiting = [*late]
 
 
 def _answers(verdicts: Mapping[str, Verdict]) -> Iterator[tuple[str, str]]:

@@ -143,7 +143,7 @@ def _chown(options: Options, *, is_group: bool) -> Action:
 
 
 def _owner(machine: Machine, owner: str) -> tuple[int | None, int | None]:
-    user, separator, group = owner.partition(":") if ":" in owner else owner.partition(".")
+    user, separator, group = owner.partition(":")
     row = machine.accounts.user(user) if user else None
     uid = machine.accounts.uid_of(user) if user else None
     if separator and not group and row is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler.debian.commands.machine import Machine
-from reconciler.debian.commands.queries import QUERIES
+from reconciler.debian.commands.queries import IS_QUERY, QUERIES
 from reconciler.debian.commands.table import EFFECTS, IDLE
 from reconciler.debian.shell.interpreter import Interpreter
 from reconciler.debian.shell.syntax import UnreadableError
@@ -65,7 +65,7 @@ class ScriptHost:
         self.called.append(name)
         if name in IDLE or _is_compiling(name, arguments) or (command == "." and [*arguments] == [_CONFMODULE]):
             return Truth.YES
-        if name in QUERIES:
+        if name in QUERIES and (name not in EFFECTS or IS_QUERY & {*arguments}):
             return QUERIES[name](self.machine, arguments, shell)
         if name not in EFFECTS:
             raise UnreadableError(f"they run {' '.join([command, *arguments])[:60]!a}")

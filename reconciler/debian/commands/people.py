@@ -171,6 +171,7 @@ def tmpfiles(arguments: Sequence[str]) -> Action:
     def act(machine: Machine) -> Truth:
         for fields in _declared(machine, names, _TMPFILES):
             kind, path, mode, user, group, _, argument = [*fields, *([_DASH] * 7)][:7]
+            user, group = user.lstrip(":"), group.lstrip(":")
             if "%" in path or machine.tree.stat(path) is not None:
                 continue
             if kind[0] in "dDv":

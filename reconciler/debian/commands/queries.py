@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import md5
 
-from reconciler.debian.commands.machine import Machine
+from reconciler.debian.commands.machine import Machine, options_of
 from reconciler.debian.shell.interpreter import Interpreter
 from reconciler.debian.shell.syntax import UnreadableError
 from reconciler.debian.shell.truth import LATER_MARK, UNKNOWN_MARK, Truth, all_of, certainty
 from reconciler.debian.version import parse_version
 from reconciler.oci.member import Kind
+from reconciler.oci.rootfs import Node
 
+IS_QUERY = frozenset(["--list", "--query", "--display", "--get-selections"])
+"""Options with which update-alternatives only tells something."""
 Query = Callable[["Machine | None", Sequence[str], Interpreter], Truth]
 _LESS, _MORE, _SAME = frozenset(["lt", "le", "<<", "<=", "<"]), frozenset(["gt", "ge", ">>", ">=", ">"]), "eq ="
+_NOT_PLAIN = re.compile(r"[\\+?(){}|]")
+_PRINTS = re.compile(r"\s*\{\s*print \$([1-9])\s*;?\s*\}\s*")
+_PAIR = 2
+_FORMATS: Mapping[str, Callable[[Node], str]] = {
+    "%a": lambda node: f"{node.mode:o}",
+    "%u": lambda node: str(node.uid),
+    "%g": lambda node: str(node.gid),
+}
 _MULTIARCH = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _COMPARED = 4
 _GUARD = ".usr-is-merged"
@@ -166,6 +179,105 @@ def _ls(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Trut
     return all_of(shell.host.test("-e", path) for path in paths) if paths else Truth.UNKNOWN
 
 
+def _cut(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    """Give one field of each line, as ``cut -d: -f1`` does."""
+    options = options_of(arguments, "-d -f")
+    field, delimiter = options.get("-f") or "", options.get("-d") or "\t"
+    if shell.document is None or certainty(shell.document).is_open or not field.isdecimal() or options.rest:
+        shell.say(_open_mark(shell.document))
+        return Truth.YES
+    for line in shell.document.splitlines():
+        parts = line.split(delimiter)
+        shell.say(f"{line if len(parts) == 1 else ''.join(parts[int(field) - 1 : int(field)])}\n")
+    return Truth.YES
+
+
+def _open_mark(document: str | None) -> str:
+    """Give what stands for the output of a command whose input is known later or never."""
+    return LATER_MARK if document is not None and certainty(document) is Truth.LATER else UNKNOWN_MARK
+
+
+def _grep(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    """Look for a plain pattern in files or in what is read; other patterns are not followed."""
+    options = options_of(arguments, "-e -m --regexp")
+    pattern, *paths = [*filter(None, [options.get("-e", "--regexp")]), *options.rest] or [""]
+    is_known = not certainty(pattern).is_open and (options.has("-F") or not _NOT_PLAIN.search(pattern))
+    if machine is None or not is_known or not (paths or shell.document is not None):
+        shell.say(LATER_MARK if machine is None and is_known else UNKNOWN_MARK)
+        return Truth.LATER if machine is None and is_known else Truth.UNKNOWN
+    text = "".join(machine.tree.text(path) or "" for path in paths) if paths else shell.document or ""
+    if certainty(text).is_open:
+        shell.say(UNKNOWN_MARK)
+        return Truth.UNKNOWN
+    found = re.compile(re.escape(pattern) if options.has("-F") else pattern, re.IGNORECASE if options.has("-i") else 0)
+    search = found.fullmatch if options.has("-x") else found.search
+    lines = [line for line in text.splitlines() if (search(line) is not None) != options.has("-v")]
+    if not options.has("-q", "--quiet", "--silent"):
+        shell.say("".join(f"{line}\n" for line in lines))
+    return Truth.of(lines)
+
+
+def _fgrep(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    return _grep(machine, ["-F", *arguments], shell)
+
+
+def _awk(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    """Give one word of each line, as the program ``{print $1}`` does; other programs are not followed."""
+    found = _PRINTS.fullmatch(arguments[0]) if len(arguments) == 1 else None
+    if found is None or shell.document is None or certainty(shell.document).is_open:
+        shell.say(_open_mark(shell.document))
+        return Truth.YES
+    for line in shell.document.splitlines():
+        shell.say(f"{' '.join(line.split()[int(found[1]) - 1 : int(found[1])])}\n")
+    return Truth.YES
+
+
+def _md5sum(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    """Compare what files were with what they are: the digest is no secret and proves nothing here."""
+    paths = options_of(arguments).rest
+    if machine is None or not paths:
+        shell.say(LATER_MARK if machine is None else UNKNOWN_MARK)
+        return Truth.LATER if machine is None else Truth.UNKNOWN
+    found = {path: machine.tree.data(path) for path in paths}
+    for path, data in found.items():
+        if data is not None:
+            shell.say(f"{md5(data, usedforsecurity=False).hexdigest()}  {path}\n")
+    return Truth.of(None not in found.values())
+
+
+def _cmp(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    """Compare two files."""
+    paths = options_of(arguments).rest
+    del shell
+    if machine is None or len(paths) != _PAIR:
+        return Truth.LATER if machine is None else Truth.UNKNOWN
+    if any(machine.tree.stat(path) is None for path in paths):
+        return Truth.NO
+    return Truth.of(machine.tree.data(paths[0]) == machine.tree.data(paths[1]))
+
+
+def _stat(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    """Tell the mode, the owner or the group of a file."""
+    options = options_of(arguments, "-c --format")
+    form, path = options.get("-c", "--format") or "", options.rest[0] if options.rest else ""
+    node = None if machine is None else machine.tree.stat(path)
+    if node is None or form not in _FORMATS:
+        shell.say(LATER_MARK if machine is None else UNKNOWN_MARK)
+        return Truth.LATER if machine is None else Truth.of(node)
+    shell.say(_FORMATS[form](node))
+    return Truth.YES
+
+
+def _alternatives(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    """List what was offered so far."""
+    if machine is None:
+        shell.say(LATER_MARK)
+        return Truth.LATER
+    paths = [offer.path for offer in machine.offers if offer.name == arguments[-1]]
+    shell.say("".join(f"{path}\n" for path in paths) if "--list" in arguments else UNKNOWN_MARK)
+    return Truth.of(paths)
+
+
 def _filter(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
     """Pass over a command whose output is not computed; one that would change something is an UnreadableError."""
     if any(word.startswith(("-i", "--in-place", "-exec", "-delete", "-ok")) for word in arguments):
@@ -183,20 +295,47 @@ def _uname(_: Machine | None, arguments: Sequence[str], shell: Interpreter) -> T
     return Truth.YES
 
 
+def _yes(*_: object) -> Truth:
+    return Truth.YES
+
+
 def _no(*_: object) -> Truth:
     return Truth.NO
 
 
 _FILTERS = """
-sed grep egrep fgrep zgrep awk mawk gawk cut tr sort uniq head tail wc find stat md5sum sha256sum sha512sum date
-mktemp tempfile hostname expr seq dpkg-query cmp diff file realpath pidof ps who od lsb_release getconf
-db_metaget perl-version apt-config kpsewhich paperconf df ischroot mountpoint getcap runlevel pathfind tty test
+sed egrep zgrep tr sort uniq head tail wc find sha256sum sha512sum date
+mktemp tempfile hostname expr seq dpkg-query diff file realpath pidof ps who od lsb_release getconf
+db_metaget perl-version apt-config kpsewhich paperconf df ischroot getcap runlevel pathfind tty test
 """
 QUERIES: Mapping[str, Query] = {
     **dict.fromkeys(_FILTERS.split(), _filter),
-    "dpkg": _dpkg, "dpkg-architecture": _dpkg_architecture, "dpkg-divert": _dpkg_divert, "db_get": _debconf_get,
-    "getent": _getent, "id": _id, "dpkg-statoverride": _statoverride, "basename": _basename, "dirname": _dirname,
-    "readlink": _readlink, "cat": _cat, "ls": _ls, "uname": _uname,
+    "dpkg": _dpkg,
+    "dpkg-architecture": _dpkg_architecture,
+    "dpkg-divert": _dpkg_divert,
+    "db_get": _debconf_get,
+    "getent": _getent,
+    "id": _id,
+    "dpkg-statoverride": _statoverride,
+    "basename": _basename,
+    "dirname": _dirname,
+    "readlink": _readlink,
+    "cat": _cat,
+    "ls": _ls,
+    "cut": _cut,
+    "grep": _grep,
+    "fgrep": _fgrep,
+    "awk": _awk,
+    "mawk": _awk,
+    "gawk": _awk,
+    "md5sum": _md5sum,
+    "cmp": _cmp,
+    "stat": _stat,
+    "mountpoint": _yes,
+    "update-alternatives": _alternatives,
+    "uname": _uname,
     # A file system in an archive has no capabilities, and no service runs in it.
-    "setcap": _no, "chroot": _chroot, "systemd-detect-virt": _no,
-}  # fmt: skip
+    "setcap": _no,
+    "chroot": _chroot,
+    "systemd-detect-virt": _no,
+}

@@ -6,11 +6,32 @@ import re
 from collections.abc import Callable, Mapping
 
 from reconciler.debian.commands.machine import Machine
-from reconciler.debian.recipes import system, trust
+from reconciler.debian.recipes import graphviz, programs, system, trust
 
 Recipe = Callable[[Machine], None]
 
-_NAMED: Mapping[str, Recipe] = {
+_NOTHING = (
+    # They check or restart what runs, or compile modules, which Python does again by itself.
+    "libc6",
+    "python3",
+    "dpkg",
+    "ucf",
+    "udev",
+    # The root is merged always.
+    "usrmerge",
+    "usr-is-merged",
+    # They divert what another package would have.
+    "vim-runtime",
+    "parallel",
+    # C.UTF-8 is there; others nobody asked for, as their answer to debconf is.
+    "locales",
+    # Folders that nothing looks for, and links of manual pages.
+    "zsh-common",
+    "man-db",
+    "libdebuginfod-common",
+    r"postgresql-client-\d+",
+)
+_RECIPES: Mapping[str, Recipe] = {
     "base-passwd": system.base_passwd,
     "passwd": system.passwd,
     "dash": system.dash,
@@ -18,15 +39,17 @@ _NAMED: Mapping[str, Recipe] = {
     "ca-certificates": trust.ca_certificates,
     "ca-certificates-java": trust.ca_certificates_java,
     "libpam-runtime": trust.pam,
-    **dict.fromkeys(
-        ["libc6", "python3", "dpkg", "debconf", "ucf", "python3-minimal", "usrmerge", "usr-is-merged"], system.nothing
-    ),
+    "git-lfs": programs.git_lfs,
+    "mariadb-common": programs.mariadb,
+    "r-base-core": programs.r_base,
+    r"libgvc\d+": graphviz.plugins,
+    **dict.fromkeys(_NOTHING, system.nothing),
 }
-_PATTERNS: Mapping[str, Recipe] = {}
+"""By patterns of package names."""
 
 
 def recipe_of(package: str) -> Recipe | None:
     """Give what is made in place of a package's scripts; none where nobody has read them."""
-    if (found := _NAMED.get(package)) is not None:
+    if (found := _RECIPES.get(package)) is not None:
         return found
-    return next((recipe for pattern, recipe in _PATTERNS.items() if re.fullmatch(pattern, package)), None)
+    return next((recipe for pattern, recipe in _RECIPES.items() if re.fullmatch(pattern, package)), None)

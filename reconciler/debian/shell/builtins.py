@@ -7,7 +7,7 @@ from typing import Protocol
 
 from reconciler.debian.shell.conditions import evaluate
 from reconciler.debian.shell.syntax import UnreadableError
-from reconciler.debian.shell.truth import UNKNOWN_MARK, Truth, any_of, certainty
+from reconciler.debian.shell.truth import LATER_MARK, UNKNOWN_MARK, Truth, any_of, certainty
 
 
 class Files(Protocol):
@@ -128,7 +128,8 @@ def _which(shell: Shell, arguments: Sequence[str]) -> Truth:
         places = [f"{folder}/{name}" for folder in ("/usr/local/bin", "/usr/sbin", "/usr/bin")]
         found = {place: shell.host.test("-x", place) for place in places}
         truths.append(any_of(found.values()))
-        shell.say(next((f"{place}\n" for place, truth in found.items() if truth is Truth.YES), UNKNOWN_MARK))
+        missing = LATER_MARK if any_of(found.values()).is_open else ""
+        shell.say(next((f"{place}\n" for place, truth in found.items() if truth is Truth.YES), missing))
     return any_of(truths)
 
 

@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 
-from reconciler.debian.shell.syntax import Body, Literal, Substitution, UnreadableError, Variable, Word
+from reconciler.debian.shell.syntax import (
+    UNKNOWN_OPERATOR,
+    Body,
+    Literal,
+    Substitution,
+    UnreadableError,
+    Variable,
+    Word,
+)
 from reconciler.debian.shell.truth import UNKNOWN_MARK, certainty
 
 _SPECIAL = re.compile(r"[*?]|\[.+\]")
@@ -91,6 +99,8 @@ def _text(part: Literal | Variable | Substitution, scope: Scope) -> str:
 
 
 def _parameter(part: Variable, scope: Scope) -> str:
+    if part.operator == UNKNOWN_OPERATOR:
+        raise UnreadableError("they have an expansion that is not known")
     value = _value(part.name, scope)
     operator = part.operator
     if operator == "length":

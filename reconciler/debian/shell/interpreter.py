@@ -63,7 +63,7 @@ class Interpreter:
         self._functions: dict[str, Command] = {}
         self._printed: list[str] = []
         self.document: str | None = None
-        """The text of a here-document that the command reads."""
+        """What the command reads, where that is known: a here-document, or what is printed before a bar."""
         self._steps = self._depth = 0
 
     def run(self, script: str) -> None:
@@ -162,11 +162,11 @@ class Interpreter:
         return truth
 
     def _pipeline(self, pipeline: Pipeline) -> Truth:
-        truth = Truth.YES
         *before, last = pipeline.commands
         for command in before:
-            self._heard(lambda: self._apart((command,)))  # noqa: B023  # called at once
+            _, self.document = self._heard(lambda: self._apart((command,)))  # noqa: B023  # called at once
         truth = self._apart((last,)) if before else self._command(last)
+        self.document = None
         return ~truth if pipeline.is_negated else truth
 
     def _if(self, clauses: Sequence[tuple[Body, Body]], otherwise: Body) -> Truth:
@@ -254,16 +254,19 @@ class Interpreter:
 
     def _redirected(self, act: Callable[[], Truth], redirects: Sequence[Redirect]) -> Truth:
         """Follow commands, and write what they print where it is redirected to."""
-        documents = [redirect for redirect in redirects if redirect.operator == "<<"]
-        self.document = text_of(documents[-1].word, self._scope) if documents else None
+        for redirect in redirects:
+            if redirect.operator == "<<":
+                self.document = text_of(redirect.word, self._scope)
         targets = [
             (redirect, text_of(redirect.word, self._scope))
             for redirect in redirects
             if redirect.operator in (">", ">>", ">&") and redirect.number in ("", "1")
         ]
-        if not targets:
-            return act()
         truth, text = self._heard(act)
+        self.document = None
+        if not targets:
+            self.say(text)
+            return truth
         redirect, path = targets[-1]
         if redirect.operator != ">&" and not path.startswith("/dev/"):
             self.host.write(path, text, is_added=redirect.operator == ">>")

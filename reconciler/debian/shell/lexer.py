@@ -6,7 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from reconciler.debian.shell.syntax import Body, Literal, Part, Substitution, UnreadableError, Variable, Word
+from reconciler.debian.shell.syntax import (
+    UNKNOWN_OPERATOR,
+    Body,
+    Literal,
+    Part,
+    Substitution,
+    UnreadableError,
+    Variable,
+    Word,
+)
 
 MAX_SCRIPT = 1 << 18
 """Bytes of a script that is read."""
@@ -172,12 +181,14 @@ class Lexer:
         """Read what stands behind a dollar sign or a backquote."""
         if self._text[self._place] == "`":
             return Substitution(self._parse(self._until("`").replace("\\$", "$")), is_quoted)
-        if self._text.startswith("$((", self._place):
-            self._parenthesised()
-            return Substitution((), is_quoted)  # arithmetic: nobody knows what comes out
         if self._text.startswith("$(", self._place):
-            return Substitution(self._parse(self._parenthesised()), is_quoted)
+            is_arithmetic = self._text.startswith("$((", self._place)  # nobody knows what comes out
+            inner = self._parenthesised()
+            return Substitution(() if is_arithmetic else self._parse(inner), is_quoted)
         self._place += 1
+        return self._parameter(is_quoted=is_quoted)
+
+    def _parameter(self, *, is_quoted: bool) -> Part:
         found = _PARAMETER.match(self._text, self._place)
         if found is None:
             return Literal("$", is_quoted)
@@ -190,7 +201,8 @@ class Lexer:
             self._place += 1
             word += self._word(in_braces=True)
         if not self._text.startswith("}", self._place):
-            raise UnreadableError("an expansion that is not known")
+            self._until("}")
+            return Variable("", UNKNOWN_OPERATOR, (), is_quoted)
         self._place += 1
         return Variable(found[2], "length" if found[1] else found[3] or "", word, is_quoted)
 

@@ -26,7 +26,6 @@ from reconciler.debian.shell.syntax import (
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
 _REDIRECTIONS = frozenset(["<", ">", ">>", ">&", "<&", ">|", "<<"])
-_END_OF_COMMAND = frozenset(["", ";", "\n", "&"])
 _MAX_DEPTH = 60
 
 
@@ -82,14 +81,12 @@ class _Parser:
         """Read commands up to one of some words or operators, which is left."""
         found: list[Command] = []
         while True:
-            while self._takes(";", "\n"):
+            while self._takes(";", "\n", "&"):  # nothing runs, so nothing runs in the background
                 pass
             token = self._next
             if self.is_done or token.bare in ends or token.operator in ends or token.operator in (")", ";;"):
                 return tuple(found)
             found.append(self._chain())
-            if self._next.operator == "&":
-                raise UnreadableError("a command in the background")
 
     def _chain(self) -> Command:
         items: list[tuple[str, Command]] = [("", self._pipeline())]
@@ -122,6 +119,8 @@ class _Parser:
         if self._next.operator == "(":
             return self._group("(", ")")
         kinds = {"if": self._if, "case": self._case, "for": self._for, "while": self._while, "until": self._while}
+        if self._next.bare == "function":  # bash's way to say what the parentheses say
+            self._take()
         word = self._next.bare
         if word == "{":
             return self._group("{", "}")

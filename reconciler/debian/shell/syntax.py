@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from reconciler.errors import BuildError
 
+UNKNOWN_OPERATOR = "unknown"
+"""Of an expansion that is not understood, which matters only where the script comes to it."""
+
 
 class UnreadableError(BuildError):
     """A script has what is not understood here; the message says what in a few words."""
