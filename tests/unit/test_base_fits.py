@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ from reconciler.store.content import ContentStore
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
 from tests.base_case import AMD64, elf, root, write_base
+from tests.debs import COMPRESS
 
 LIBC = file_of("lib/x86_64-linux-gnu/libc.so.6", elf("amd64", b"GNU C Library (X) stable release version 2.36."))
 
@@ -152,6 +154,19 @@ def rewrite(folder: Path, media_type: str, family: Family = Family.OCI) -> None:
 
 def test_an_image_with_dockers_media_types_is_read(tmp_path: Path) -> None:
     rewrite(tmp_path, media.LAYER_TAR_GZIP, Family.DOCKER)
+    assert look(tmp_path).version == "3.11.2"
+
+
+@pytest.mark.parametrize("media_type", [media.LAYER_TAR_ZSTD, media.DOCKER_LAYER_TAR_ZSTD])
+def test_layers_of_zstd_are_read(tmp_path: Path, media_type: str) -> None:
+    digest = write_base(tmp_path / "small", root())
+    registry = LayoutRegistry(tmp_path, store=ContentStore(tmp_path / ".store"))
+    image = parse_image(registry.fetch("small", digest))
+    plain = gzip.decompress(b"".join(registry.fetch_blob("small", image.layers[0])))
+    layer = Content(media_type=media_type, data=COMPRESS[".zst"](plain))
+    config = Content(media_type=media.CONFIG, data=b"".join(registry.fetch_blob("small", image.config)))
+    registry.push_blob("small", layer)
+    registry.push("small", to_manifest(config, [layer.describe()]), tags=["latest"])
     assert look(tmp_path).version == "3.11.2"
 
 
