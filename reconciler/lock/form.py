@@ -10,6 +10,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ALIAS = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _STEP = "[A-Za-z0-9_][A-Za-z0-9+._~%:-]"
+_WORD = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_PLACE = re.compile(rf"{_WORD}(?:/{_WORD}){{0,4}}")
+"""A suite or a component, which others may call as they like."""
 _RELEASE = re.compile(r"[0-9]{8}(?:T[0-9]{4,6})?")
 _PATTERNS = {
     "implementation": re.compile(r"[a-z]{1,32}"),
@@ -22,14 +25,14 @@ _PATTERNS = {
     "file": re.compile(r"[A-Za-z0-9_][A-Za-z0-9!+._~%-]{0,299}"),
     "sha256": _SHA256,
     "alias": _ALIAS,
-    "suite": re.compile(r"[a-z0-9][a-z0-9._-]{0,99}(?:/[a-z0-9._-]{1,99})?"),
-    "component": re.compile(r"[a-z0-9][a-z0-9._-]{0,99}(?:/[a-z0-9._-]{1,99})?"),
+    "suite": _PLACE,
+    "component": _PLACE,
     "date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
     "architecture": re.compile(r"[a-z0-9][a-z0-9-]{0,31}"),
     "path in an archive": re.compile(
         r"(?:[A-Za-z0-9_][A-Za-z0-9+._~%:-]{0,199}/){0,20}[A-Za-z0-9_][A-Za-z0-9+._~%:-]{0,299}"
     ),
-    "archive": re.compile(r"[a-z0-9._-]{1,255}(?:/[a-z0-9._-]{1,100}){2,4}"),
+    "archive": re.compile(rf"[a-z0-9][a-z0-9._-]{{0,254}}(?:/{_WORD}){{2,10}}"),
     "part": re.compile(r"base|python|added"),
     "variant": re.compile(r"standard|slim"),
     "distribution": re.compile(r"[a-z]{1,32}"),

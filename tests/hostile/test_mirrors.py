@@ -496,6 +496,11 @@ def test_another_repository_adds_its_packages_with_its_own_key(world: World) -> 
     assert found.archive == "vendor/stable/main"
     archives.fetch([TOOL.locked("vendor/stable/main")])
     assert any(name.endswith(".deb") for name in world.kept)
+    del world.files[f"other/{TOOL.file}"]
+    (world.path / "debs" / f"{TOOL.locked().sha256}.deb").unlink()
+    with pytest.raises(BuildError, match=r"^tool 1\.0 \(vendor/stable/main\) is not on the mirror") as refused:
+        archives.fetch([TOOL.locked("vendor/stable/main")])
+    assert "snapshot" not in str(refused.value)
 
 
 def test_what_a_repository_does_not_have_is_said(world: World) -> None:
@@ -515,7 +520,9 @@ def test_what_a_repository_does_not_have_is_said(world: World) -> None:
 def test_the_key_of_the_distribution_counts_for_nothing_there(world: World) -> None:
     (world.path / "key.asc").write_bytes(public("vendor"))
     repository = world.repository(Suite(name="stable", debs=[TOOL], key="archive").build())
-    with pytest.raises(CorruptError, match=r"the mirror of vendor .*no key that is trusted for it has signed it"):
+    with pytest.raises(
+        CorruptError, match=r"the mirror of vendor .*no key that is trusted .*system_repositories\.vendor"
+    ):
         world.archives(repositories={"vendor": repository}).read("debian", "bookworm", "amd64", ["vendor"])
 
 

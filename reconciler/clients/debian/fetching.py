@@ -51,10 +51,11 @@ class Fetching:
                 first = first or error
             else:
                 return
+        alias = package.archive.partition("/")[0]
+        more = "" if alias in self.others else f"; or name archives.{alias}.snapshot in reconciler.yaml"
         raise first or BuildError(
             f"{package.name} {package.version} ({package.archive}) is not on the mirror any more",
-            hint=f"`reconciler lock --upgrade-package {package.name}` or `--upgrade-base` takes what is there, "
-            f"or name its snapshots as archives.{package.archive.partition('/')[0]}.snapshot in reconciler.yaml",
+            hint=f"`reconciler lock --upgrade-package {package.name}` or `--upgrade-base` takes what is there{more}",
         )
 
     def _mirrors(self, package: SystemPackage) -> Iterator[Mirror]:

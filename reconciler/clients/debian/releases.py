@@ -17,8 +17,8 @@ def _unsigned(mirror: Mirror, folder: str) -> bytes:
         ) from error
 
 
-def read_release(mirror: Mirror, folder: str, keys: Keys) -> Release:
-    """Read it; what no trusted key has signed is a CorruptError, and none at all a NotFoundError."""
+def read_release(mirror: Mirror, folder: str, keys: Keys, *, hint: str) -> Release:
+    """Read it; what no trusted key has signed is a CorruptError with the ``hint``, and none at all a NotFoundError."""
     path = f"{folder}/InRelease"
     try:
         try:
@@ -33,5 +33,5 @@ def read_release(mirror: Mirror, folder: str, keys: Keys) -> Release:
     except CorruptError as error:
         raise CorruptError(
             f"{mirror.name}: {path}: {error.message}",
-            hint=error.hint or "take another mirror; what this one shows is not the archive's",
+            hint=error.hint or hint,
         ) from error

@@ -92,13 +92,21 @@ class Suite:
         for place in self.places:
             mirror = Mirror(kind=f"the mirror of {self.alias}", url=place.url, http=self.http)
             try:
-                release = read_release(mirror, self.folder, self.keys)
+                release = read_release(mirror, self.folder, self.keys, hint=self._remedy)
                 self._check(release, place)
             except ReconcilerError as error:
                 first = first or error
             else:
                 return mirror, release
         raise first or ResolveError(f"no mirror of {self.alias}")
+
+    @property
+    def _remedy(self) -> str:
+        if self.is_own:
+            return "take another mirror; what this one shows is not the archive's"
+        return (
+            f"check system_repositories.{self.alias} in reconciler.yaml: its url, and whether its key is the archive's"
+        )
 
     def _check(self, release: Release, place: Place) -> None:
         name = f"the Release file of {self.name}"
