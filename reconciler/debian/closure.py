@@ -19,6 +19,8 @@ from reconciler.lock.system import Part
 from reconciler.values.location import Location
 
 _PRIORITIES = ("required", "important", "standard", "optional", "extra")
+_TURNS = 5
+"""How often the choice is looked at again: where one was given up for another on the way, it may be needed no more."""
 _OWN = ("", "any", "native")
 """The architectures that a relation may name for the one that is solved for."""
 
@@ -67,14 +69,23 @@ def close(wishes: Sequence[Wish], offer: Offer, kept: Mapping[str, Candidate]) -
     A part is chosen without a look at the parts after it, so that it is the same whatever they add. What can't be had
     is a ResolveError where it is asked for.
     """
+    known, chosen = _Remembered(offer), dict(kept)
+    for _ in range(_TURNS):
+        choices = _close(wishes, known, chosen)
+        before, chosen = chosen, {choice.candidate.name: choice.candidate for choice in choices}
+        if chosen == before:
+            break
+    return choices
+
+
+def _close(wishes: Sequence[Wish], offer: Offer, kept: Mapping[str, Candidate]) -> tuple[Choice, ...]:
     bounds: dict[str, tuple[Relation, ...]] = {}
     for wish in wishes:
         if wish.version:
             bounds[wish.name] = (*bounds.get(wish.name, ()), wish.relation)
-    known = _Remembered(offer)
-    attempt = _Attempt(offer=known, kept=kept, limits=Limits(bounds=bounds))
+    attempt = _Attempt(offer=offer, kept=kept, limits=Limits(bounds=bounds))
     while (again := attempt.run(wishes)) is not None:
-        attempt = _Attempt(offer=known, kept=kept, limits=again)
+        attempt = _Attempt(offer=offer, kept=kept, limits=again)
     return tuple(attempt.chosen[name] for name in sorted(attempt.chosen))
 
 
@@ -271,6 +282,10 @@ class _Attempt:
                 reason = self.limits.refused.get((candidate.name, candidate.version))
                 if reason is not None:
                     return f"{subject}{reason}"
+                bounds = self.limits.bounds.get(relation.name, ())
+                other = next((bound for bound in bounds if not _fits(candidate, bound)), None)
+                if _fits(candidate, relation) and other is not None:
+                    return f"{subject}{other} is needed too"
             if found:
                 there = ", ".join(dict.fromkeys(one.version for one in found))
                 return f"{subject}of {relation.name} the archives have {there}, and not {relation}"
