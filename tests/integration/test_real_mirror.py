@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from collections.abc import Iterator
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
@@ -15,11 +17,14 @@ from reconciler.clients.debian.archives import LIMIT_S, Archives
 from reconciler.clients.debian.places import Places
 from reconciler.clients.debian.sources import read_apt_sources
 from reconciler.clients.http.index import Http
-from reconciler.errors import UnavailableError
+from reconciler.errors import ResolveError, UnavailableError
 from reconciler.executors.transfers import Transfers
-from reconciler.lock.system import SystemPackage
+from reconciler.lock.document import parse_lock
+from reconciler.lock.system import Part, SystemPackage
 from reconciler.store.debs import DebStore, IndexStore
 from tests.conftest import Required
+from tests.repository import Repository
+from tests.signed_archive import Deb, Suite, mirror, public
 
 SUITE = "bookworm"
 
@@ -42,7 +47,7 @@ def folder(required: Required, tmp_path_factory: pytest.TempPathFactory) -> Path
     found = tmp_path_factory.mktemp("archives")
     try:
         reading(found).read("debian", SUITE, "amd64")
-    except UnavailableError as error:
+    except (ResolveError, UnavailableError) as error:
         required.refuse(str(error))
     return found
 
@@ -117,3 +122,50 @@ def test_what_was_signed_is_what_gpgv_says(folder: Path, required: Required, tmp
     digest = sha256(out.read_bytes().rstrip() + b"\n").hexdigest()
     first = archives.read("debian", SUITE, "amd64").archives[0]
     assert first.digest == f"sha256:{digest}"
+
+
+@pytest.fixture
+def vendor(folder: Path, required: Required, tmp_path: Path) -> Iterator[Repository]:
+    """Give a repository that takes a package from an archive of its own, beside Debian's."""
+    program = required.program("dpkg-deb")
+    control = tmp_path / "tool" / "DEBIAN" / "control"
+    control.parent.mkdir(parents=True)
+    fields = "Package: vendor-tool\nVersion: 1.2\nArchitecture: all\nDepends: libgomp1\nDescription: tool\n"
+    control.write_text(f"{fields}Maintainer: Nobody <nobody@example.invalid>\n")
+    subprocess.run([program, "--build", tmp_path / "tool", tmp_path / "tool.deb"], check=True, capture_output=True)
+    data = (tmp_path / "tool.deb").read_bytes()
+    tool = Deb(name="vendor-tool", version="1.2", architecture="all", data=data, more={"Depends": "libgomp1"})
+    made = Repository(tmp_path / "clone")
+    (made.root / "environments").mkdir()
+    manifest = "name: image\npython: {version: '3.11'}\ndocker: {base_image: 'debian:bookworm-slim'}\n"
+    more = "system_packages: [vendor-tool]\nsystem_repositories: [vendor]\n"
+    (made.root / "environments/image.yaml").write_text(manifest + more)
+    (made.root / "vendor.asc").write_bytes(public("vendor"))
+    shutil.copytree(folder, made.root / ".reconciler/debs", copy_function=os.link)
+    for name in ("pip", "setuptools"):
+        made.release(name, "99.0")
+    with mirror(tmp_path, Suite(name="Stable", debs=[tool], key="vendor").build()) as world:
+        url = f"{{url: '{world.server.address}', suite: Stable, key: vendor.asc}}"
+        (made.root / "reconciler.yaml").write_text(f"system_repositories:\n  vendor: {url}\n")
+        made.commit()
+        yield made
+
+
+def test_another_archive_adds_packages_with_its_own_key_and_with_no_other(vendor: Repository) -> None:
+    vendor("lock")
+    path = vendor.root / "environments/image.lock.json"
+    before = path.read_bytes()
+    lock = parse_lock(before, path.name)
+    (part,) = lock.platforms.values()
+    assert part.system is not None
+    tool = part.system.find("vendor-tool")
+    assert tool is not None
+    assert (tool.archive, tool.part) == ("vendor/Stable/main", Part.ADDED)
+    libgomp = part.system.find("libgomp1")
+    assert libgomp is not None
+    assert libgomp.archive.startswith("debian")
+    (vendor.root / "vendor.asc").write_bytes(public("archive"))
+    done = vendor("lock", expect=1)
+    assert "the mirror of vendor" in done.err
+    assert "no key that is trusted for it has signed it (check system_repositories.vendor" in done.err
+    assert path.read_bytes() == before
