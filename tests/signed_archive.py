@@ -12,6 +12,7 @@ from email.utils import format_datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import unquote
 
 import pysequoia
 
@@ -225,7 +226,7 @@ def mirror(path: Path, files: Files) -> Iterator[World]:
     replies: dict[str, Callable[[Asked], Reply]] = {}
 
     def reply(one: Asked) -> Reply:
-        wanted = one.path.lstrip("/")
+        wanted = unquote(one.path).lstrip("/")
         if wanted in replies:
             return replies[wanted](one)
         data = files.get(wanted)

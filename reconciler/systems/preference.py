@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.debian.candidate import Candidate
+from reconciler.debian.candidate import Candidate, parse_candidate
 from reconciler.debian.closure import Offer
+from reconciler.debian.deb import open_deb
 from reconciler.debian.relation import Alternatives, Relation, parse_relations
+from reconciler.errors import CorruptError, NotFoundError
 from reconciler.lock.system import System, SystemPackage
 from reconciler.ports import SystemQuestion
+from reconciler.systems.judgement import Debs
 
 
 def system_before(question: SystemQuestion, distribution: str, suite: str) -> System | None:
@@ -20,19 +23,21 @@ def system_before(question: SystemQuestion, distribution: str, suite: str) -> Sy
     return system
 
 
-def staying(question: SystemQuestion, before: System | None, offer: Offer) -> dict[str, Candidate]:
-    """Give the packages that need not move, by name."""
+def staying(question: SystemQuestion, before: System | None, offer: Offer, debs: Debs) -> dict[str, Candidate]:
+    """Give the packages that need not move, by name; what no archive offers any more is looked up in ``debs``."""
     if before is None or question.upgrade is None or question.upgrade_base:
         return {}
     old = {package.name: package for package in before.packages}
-    kept = ((name, _candidate(package, offer, old)) for name, package in old.items() if name not in question.upgrade)
-    return {name: candidate for name, candidate in kept if candidate is not None}
+    kept = {
+        name: _candidate(package, offer, debs, old) for name, package in old.items() if name not in question.upgrade
+    }
+    return {name: candidate for name, candidate in kept.items() if candidate is not None}
 
 
-def _candidate(package: SystemPackage, offer: Offer, old: Mapping[str, SystemPackage]) -> Candidate | None:
-    """Give a package as an archive would offer it; none where no archive knows its name any more."""
+def _candidate(package: SystemPackage, offer: Offer, debs: Debs, old: Mapping[str, SystemPackage]) -> Candidate | None:
+    """Give a package as an archive would offer it; none where nobody knows what it needs."""
     offered = offer.named(package.name)
-    same = next((one for one in offered if one.version == package.version), None)
+    same = next((one for one in offered if one.version == package.version), None) or _opened(package, debs)
     known = same or next(iter(offered), None)
     if known is None:
         return None
@@ -46,6 +51,18 @@ def _candidate(package: SystemPackage, offer: Offer, old: Mapping[str, SystemPac
         archive=package.archive,
     )
     return file if same is not None else _as_before(file, old)
+
+
+def _opened(package: SystemPackage, debs: Debs) -> Candidate | None:
+    """Read what a package says of itself, where its file is on this machine."""
+    try:
+        with debs.open(package.sha256) as stream:
+            control = open_deb(stream, package.file).control
+        fields = {name.lower(): value for name, value in control.items()}
+        file = {"filename": package.file, "size": str(package.size), "sha256": package.sha256}
+        return parse_candidate({**fields, **file}, package.archive)
+    except (NotFoundError, CorruptError, ValueError):
+        return None  # it is fetched, and checked, where it is needed
 
 
 def _as_before(package: Candidate, old: Mapping[str, SystemPackage]) -> Candidate:

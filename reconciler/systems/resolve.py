@@ -53,7 +53,7 @@ class Solver:
             manifest.system_repositories,
             known=before.archives if before is not None else (),
         )
-        kept = staying(question, before, offer)
+        kept = staying(question, before, offer, self.debs)
         python = bring(question, suite, offer, kept, self.standalones)
         wishes = (*_variant(suite, entry.variant), *python.wishes, *_added(manifest, offer, question))
         choices = close(wishes, offer, kept)
