@@ -37,7 +37,7 @@ _PACKINGS: Mapping[str, Callable[[bytes], bytes]] = {
 
 
 @cache
-def signer(name: str = "archive") -> pysequoia.Tsk:
+def signer(name: str) -> pysequoia.Tsk:
     """Make a key, once a name."""
     return pysequoia.Tsk.generate(f"{name} <{name}@example.invalid>")
 

@@ -14,6 +14,8 @@ from reconciler.errors import CorruptError
 if TYPE_CHECKING:
     import pysequoia
 
+_MAX_SIGNATURES = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -66,14 +68,27 @@ def verified_text(signed: bytes, keys: Keys) -> bytes:
 
 
 def verify_detached(text: bytes, signature: bytes, keys: Keys) -> None:
-    """Check a signature that stands in a file of its own (``Release.gpg``); one that is not good is a CorruptError."""
-    import pysequoia  # noqa: PLC0415  # as above
+    """Check signatures that stand in a file of their own (``Release.gpg``): one that is good is enough.
 
+    None is a CorruptError.
+    """
+    import pysequoia  # noqa: PLC0415  # as above
+    import pysequoia.packet as packets  # noqa: PLC0415  # as above
+
+    last: Exception | None = None
     try:
-        made = pysequoia.Sig.from_bytes(signature)
-        pysequoia.verify(text, store=lambda _: list(keys.certificates), signature=made)
+        found = [bytes(one) for one in packets.PacketPile.from_bytes(signature)][:_MAX_SIGNATURES]
     except Exception as error:
         raise _refused(error) from error
+    for one in found:
+        try:
+            made = pysequoia.Sig.from_bytes(one)
+            pysequoia.verify(text, store=lambda _: list(keys.certificates), signature=made)
+        except Exception as error:  # noqa: BLE001  # the library raises plain errors; another one may be good
+            last = error
+        else:
+            return
+    raise _refused(last or ValueError("it holds none")) from last
 
 
 def _refused(error: Exception) -> CorruptError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
+from pysequoia.packet import PacketPile
 
 from reconciler.clients.debian.keys import archive_keys
 from reconciler.clients.openpgp import Keys, read_keys, verified_text, verify_detached
@@ -54,6 +55,13 @@ def test_what_is_not_what_was_signed_is_refused_in_one_line(wrong: bytes) -> Non
 
 def test_a_signature_may_stand_in_a_file_of_its_own() -> None:
     verify_detached(TEXT, sign_detached(TEXT), trusting("archive"))
+
+
+def test_of_several_signatures_one_by_a_trusted_key_is_enough() -> None:
+    both = [bytes(one) for key in ("other", "archive") for one in PacketPile.from_bytes(sign_detached(TEXT, key))]
+    verify_detached(TEXT, b"".join(both), trusting("archive"))
+    with pytest.raises(CorruptError, match="no key that is trusted"):
+        verify_detached(TEXT, b"".join(both), trusting("third"))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.debian.archivekeys import ARCHIVE_KEYS
+
 ROOT = Path(__file__).parents[2]
 SCHEMAS = sorted(path.name for path in (ROOT / "schemas").glob("*.json"))
 
@@ -33,6 +35,16 @@ def test_every_schema_is_in_the_wheel_as_it_is_in_the_repository(wheel: Path) ->
         for name in SCHEMAS:
             assert json.loads(archive.read(f"reconciler/schemas/{name}")) == json.loads(
                 (ROOT / "schemas" / name).read_text()
+            )
+
+
+def test_every_key_of_an_archive_is_in_the_wheel(wheel: Path) -> None:
+    keys = sorted(path.name for path in (ROOT / "reconciler/debian/keys").iterdir())
+    assert keys == sorted(key.file for known in ARCHIVE_KEYS.values() for key in known)
+    with zipfile.ZipFile(wheel) as archive:
+        for name in keys:
+            assert (
+                archive.read(f"reconciler/debian/keys/{name}") == (ROOT / "reconciler/debian/keys" / name).read_bytes()
             )
 
 
