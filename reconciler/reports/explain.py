@@ -5,15 +5,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from reconciler.plan.document import change_to_json
+from reconciler.plan.document import change_to_json, package_to_json
 from reconciler.plan.explanation import ComponentView, Explanation
 from reconciler.reports.inert import cells, inert, pad
 from reconciler.reports.style import PLAIN, Style
-from reconciler.reports.wording import change_symbol, change_text, value_text
+from reconciler.reports.wording import change_symbol, change_text, package_text, packages_summary, value_text
 from reconciler.values.canonical import Json
 from reconciler.values.digest import Digest
 
 FORMAT_VERSION = 1
+_MAX_PACKAGES = 10
 _SHOWN = len("sha256:") + 12
 """How much of a digest tells it from the others of one environment."""
 
@@ -31,7 +32,7 @@ def explain_text(explanation: Explanation, style: Style = PLAIN) -> str:
     ]
     if explanation.filled:
         lines += ["  defaults that were filled in", *_defaults(explanation.filled, style)]
-    lines += _why(explanation, style)
+    lines += [*_why(explanation, style), *_packages(explanation, style)]
     lines.append(style.paint(f"Verdict: {explanation.verdict}.", "bold"))
     return "\n".join(lines) + "\n"
 
@@ -55,6 +56,7 @@ def explain_json(explanation: Explanation) -> dict[str, Json]:
         "registered": explanation.seen,
         "action": explanation.step.action.value,
         "changes": [change_to_json(change) for change in explanation.step.changes],
+        "packages": [package_to_json(package) for package in explanation.step.packages or ()],
         "note": explanation.step.note,
         "verdict": explanation.verdict,
     }
@@ -113,6 +115,16 @@ def _why(explanation: Explanation, style: Style) -> list[str]:
             place = f"  :{where.line}"  # the file stands in the first line
         lines.append(f"{line}{place}")
     return [*lines, f"    {inert(step.note)}"] if step.note else lines
+
+
+def _packages(explanation: Explanation, style: Style) -> list[str]:
+    """List what moves with another lock; where all of it comes anew, the lock says it better."""
+    packages = explanation.step.packages or ()
+    if not packages or not explanation.step.changes:
+        return []
+    shown = packages if style.verbose else packages[:_MAX_PACKAGES]
+    more = [f"    … {len(packages) - len(shown)} more"] if len(shown) < len(packages) else []
+    return [f"  packages  {packages_summary(packages)}", *(f"    {package_text(one)}" for one in shown), *more]
 
 
 def _text(digest: Digest | None) -> str | None:
