@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
+import socket
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from hashlib import sha256
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.clients.debian import mirror as debian_mirror
 from reconciler.clients.debian.mirror import MAX_RELEASE, lines_of
 from reconciler.clients.debian.places import Configured, Places
 from reconciler.clients.debian.sources import AptSource
@@ -20,7 +23,7 @@ from reconciler.clients.http.index import Http
 from reconciler.debian.suites import SUITES
 from reconciler.errors import BuildError, CorruptError, NotFoundError, ReconcilerError, ResolveError, UnavailableError
 from reconciler.lock.system import Archive, SystemPackage
-from tests.servers import Asked, Reply, serving
+from tests.servers import Asked, Reply, serving, speaking
 from tests.signed_archive import DATE, NOW, Deb, Suite, World, debian, mirror, public, sign, sign_detached, signer
 
 BASH = Deb(name="bash", more={"Essential": "yes"})
@@ -432,6 +435,22 @@ def test_a_mirror_that_is_gone_is_said_in_one_line(world: World) -> None:
         read(world, places=places, http=http_now)
     with pytest.raises(UnavailableError, match="does not answer"):
         world.archives(places=places, http=http_now).fetch([BASH.locked()])
+
+
+@pytest.mark.threat("F8")
+def test_a_mirror_that_says_a_release_file_too_slowly_has_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian_mirror, "RELEASE_LIMIT_S", 1.0)
+
+    def trickling(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        for _ in range(200):
+            connection.sendall(b"x")
+            time.sleep(0.05)
+
+    with speaking(trickling) as slow:
+        places = Places(configured={one: Configured(mirror=slow.address) for one in world.places.configured})
+        with pytest.raises(UnavailableError, match=r"too slowly|does not answer"):
+            read(world, places=places)
 
 
 # -- packages that the mirror has dropped -----------------------------------------------------------------------

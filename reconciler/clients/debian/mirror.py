@@ -7,7 +7,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ from reconciler.debian.release import Listed
 from reconciler.errors import CorruptError, NotFoundError, ReconcilerError, UnavailableError
 
 MAX_RELEASE = 16 << 20
+RELEASE_LIMIT_S = 300.0
 MAX_INDEX = 1 << 30
 """Bytes that an index may unpack to; Debian's largest has 55 MB."""
 _CHUNK = 1 << 18
@@ -42,7 +43,8 @@ class Mirror:
     def read(self, path: str) -> bytes:
         """Read a small file that nothing vouches for yet; more than :data:`MAX_RELEASE` bytes is a CorruptError."""
         body = bytearray()
-        for piece in self.stream(path):
+        hurried = replace(self, http=replace(self.http, limit_s=min(self.http.limit_s, RELEASE_LIMIT_S)))
+        for piece in hurried.stream(path):
             body += piece
             if len(body) > MAX_RELEASE:
                 raise CorruptError(f"it has more than {MAX_RELEASE} bytes")
