@@ -260,6 +260,22 @@ def test_who_needs_the_same_layer_meanwhile_waits_for_it(machine: Machine) -> No
     assert sorted(detail.partition(": ")[2].split()[0] for detail in said) == ["1", str(len(BASE) + 1)]
 
 
+@pytest.mark.threat("F1")
+@pytest.mark.parametrize("steps", range(5))
+def test_a_run_that_ends_in_between_leaves_nothing_half_made(machine: Machine, steps: int) -> None:
+    left = iter(range(steps))
+
+    def tell(detail: str, *, passing: bool = False) -> None:
+        del detail, passing
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        machine.roots.open(machine.ground(), AMD64, tell=tell)
+    assert {path.suffix for path in machine.folder.glob("layers/*")} <= {".gz", ".json", ".lock"}
+    assert machine.open().manifest.digest == Machine(machine.folder / "other").open().manifest.digest
+
+
 # -- the same bytes ---------------------------------------------------------------------------------------------
 
 

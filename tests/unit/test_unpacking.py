@@ -10,10 +10,11 @@ from types import MappingProxyType
 import pytest
 
 from reconciler.debian.root import Contents
-from reconciler.errors import CorruptError, DamagedCacheError
+from reconciler.errors import CorruptError, DamagedCacheError, StoreError
 from reconciler.lock.system import SystemPackage
+from reconciler.oci.member import file_of
 from reconciler.store.debs import DebStore
-from reconciler.systems.unpacking import spool_in, unpack
+from reconciler.systems.unpacking import Spool, spool_in, unpack
 from tests.debs import make_deb
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -64,3 +65,10 @@ def test_a_package_that_was_damaged_in_the_cache_is_forgotten(tmp_path: Path) ->
     with pytest.raises(DamagedCacheError, match=r"made\.deb"):
         unpacked(tmp_path, data, damage=bytes(len(data)))
     assert not DebStore(path=tmp_path).holds(sha256(data).hexdigest(), len(data))
+
+
+@pytest.mark.threat("F15")
+def test_a_disk_that_is_full_is_said_with_what_to_do(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full, pytest.raises(StoreError, match="No space left") as refused:
+        Spool(path=tmp_path, file=full.fileno()).write(file_of("x", b"1"), iter([b"1"]))
+    assert "free some space" in (refused.value.hint or "")
