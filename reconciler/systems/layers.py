@@ -62,8 +62,8 @@ def configuration_key(below: Sequence[Digest], platform: Platform) -> Digest:
 def _key(part: Part, packages: Sequence[SystemPackage], platform: Platform) -> Digest:
     inputs: dict[str, Json] = {
         "architecture": platform.architecture,
-        "lowest": part is Part.BASE,
         "packages": [*sorted(package.sha256 for package in packages)],
+        "part": part.value,
         "recipe": ROOT_RECIPE,
     }
     return layer_key("system packages", inputs)

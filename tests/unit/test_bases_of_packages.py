@@ -302,6 +302,14 @@ def test_a_key_is_what_goes_in_and_not_where_it_came_from(machine: Machine) -> N
     assert not {*other} & {plan.key for plan in plan_root(ground, AMD64)}
 
 
+def test_a_layer_says_what_it_is_whichever_way_it_was_made_first(machine: Machine, tmp_path: Path) -> None:
+    data = make_deb("more", {"etc/more": b""})
+    machine.open(("more", Part.ADDED, data))
+    here = machine.open(("more", Part.PYTHON, data))
+    there = Machine(tmp_path / "other").open(("more", Part.PYTHON, data))
+    assert here.manifest.digest == there.manifest.digest
+
+
 # -- one path in two packages -----------------------------------------------------------------------------------
 
 
