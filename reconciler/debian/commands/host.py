@@ -9,7 +9,7 @@ from reconciler.debian.commands.queries import IS_QUERY, QUERIES
 from reconciler.debian.commands.table import EFFECTS, IDLE
 from reconciler.debian.shell.interpreter import Interpreter
 from reconciler.debian.shell.syntax import UnreadableError
-from reconciler.debian.shell.truth import LATER_MARK, Truth, certainty
+from reconciler.debian.shell.truth import LATER_MARK, UNKNOWN_MARK, Truth, certainty
 from reconciler.oci.member import Kind
 from reconciler.oci.rootfs import Node
 
@@ -63,7 +63,10 @@ class ScriptHost:
         """Do what a command does; one that is in no table is an UnreadableError."""
         name = command.rpartition("/")[2]
         self.called.append(name)
-        if name in IDLE or _is_compiling(name, arguments) or (command == "." and [*arguments] == [_CONFMODULE]):
+        if name in IDLE:
+            shell.say(UNKNOWN_MARK)
+            return Truth.YES
+        if _is_compiling(name, arguments) or (command == "." and [*arguments] == [_CONFMODULE]):
             return Truth.YES
         if name in QUERIES and (name not in EFFECTS or IS_QUERY & {*arguments}):
             return QUERIES[name](self.machine, arguments, shell)

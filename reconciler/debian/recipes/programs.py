@@ -27,6 +27,12 @@ def mariadb(machine: Machine) -> None:
     machine.offers.append(Offer(name="my.cnf", link="/etc/mysql/my.cnf", path=path, priority=500))
 
 
+def paper(machine: Machine) -> None:
+    """Say which paper is used, as the question's answer is where no language is set."""
+    if machine.tree.stat("etc/papersize") is None:
+        machine.tree.write("etc/papersize", b"a4\n")
+
+
 def r_base(machine: Machine) -> None:
     """Put R's environment in place, and make the folder of the packages that users install."""
     data = machine.tree.data(_R)

@@ -25,6 +25,8 @@ _NOTHING = (
     "parallel",
     # C.UTF-8 is there; others nobody asked for, as their answer to debconf is.
     "locales",
+    # Pictures other than PNG and JPEG, which the library has built in, are found by a list that it makes itself.
+    r"libgdk-pixbuf-2\.0-0|libgdk-pixbuf2\.0-0",
     # Folders that nothing looks for, and links of manual pages.
     "zsh-common",
     "man-db",
@@ -39,6 +41,7 @@ _RECIPES: Mapping[str, Recipe] = {
     "ca-certificates": trust.ca_certificates,
     "ca-certificates-java": trust.ca_certificates_java,
     "libpam-runtime": trust.pam,
+    r"libpaper\d+(t64)?": programs.paper,
     "git-lfs": programs.git_lfs,
     "mariadb-common": programs.mariadb,
     "r-base-core": programs.r_base,

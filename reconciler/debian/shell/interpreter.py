@@ -30,6 +30,8 @@ from reconciler.debian.shell.syntax import (
 )
 from reconciler.debian.shell.truth import UNKNOWN_MARK, Truth, certainty, mark
 
+_NOWHERE = ("/dev/", "/var/log/")
+"""Where what is written is of no use to a root at rest."""
 _MAX_STEPS = 100_000
 _MAX_DEPTH = 50
 
@@ -268,7 +270,7 @@ class Interpreter:
             self.say(text)
             return truth
         redirect, path = targets[-1]
-        if redirect.operator != ">&" and not path.startswith("/dev/"):
+        if redirect.operator != ">&" and not path.startswith(_NOWHERE):
             self.host.write(path, text, is_added=redirect.operator == ">>")
         return truth
 
