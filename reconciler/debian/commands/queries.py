@@ -68,6 +68,18 @@ def _order(left: str, right: str) -> int:
     return (first > second) - (first < second)
 
 
+def _dpkg_query(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
+    """Nothing is known of a package that is not installed; what is said of one that is, is not followed."""
+    names = options_of(arguments, "-f --showformat").rest
+    if machine is None or certainty(*names).is_open:
+        shell.say(LATER_MARK)
+        return Truth.LATER
+    if names and names[0].partition(":")[0] not in machine.packages:
+        return Truth.NO
+    shell.say(UNKNOWN_MARK)
+    return Truth.UNKNOWN
+
+
 def _dpkg_architecture(machine: Machine | None, arguments: Sequence[str], shell: Interpreter) -> Truth:
     name = "".join(arguments).removeprefix("-q")
     if machine is None:
@@ -305,13 +317,14 @@ def _no(*_: object) -> Truth:
 
 _FILTERS = """
 sed egrep zgrep tr sort uniq head tail wc find sha256sum sha512sum date
-mktemp tempfile hostname expr seq dpkg-query diff file realpath pidof ps who od lsb_release getconf
+mktemp tempfile hostname expr seq diff file realpath pidof ps who od lsb_release getconf
 db_metaget perl-version apt-config kpsewhich paperconf df ischroot getcap runlevel pathfind tty test
 """
 QUERIES: Mapping[str, Query] = {
     **dict.fromkeys(_FILTERS.split(), _filter),
     "dpkg": _dpkg,
     "dpkg-architecture": _dpkg_architecture,
+    "dpkg-query": _dpkg_query,
     "dpkg-divert": _dpkg_divert,
     "db_get": _debconf_get,
     "getent": _getent,

@@ -67,6 +67,8 @@ class Interpreter:
         self.document: str | None = None
         """What the command reads, where that is known: a here-document, or what is printed before a bar."""
         self._steps = self._depth = 0
+        self._may_have_left = False
+        self._captured = Truth.YES
 
     def run(self, script: str) -> None:
         """Follow a script to its end."""
@@ -74,6 +76,9 @@ class Interpreter:
             self.body(parse_script(script))
         except Leave:
             return
+        except UnreadableError:
+            if not self._may_have_left:
+                raise
 
     def say(self, text: str) -> None:
         """Print something."""
@@ -89,7 +94,8 @@ class Interpreter:
         """Give what commands print, without line ends behind it."""
         if not body:
             return UNKNOWN_MARK
-        return self._heard(lambda: self._apart(body))[1].rstrip("\n")
+        self._captured, text = self._heard(lambda: self._apart(body))
+        return text.rstrip("\n")
 
     def _heard(self, act: Callable[[], Truth]) -> tuple[Truth, str]:
         printed, self._printed = self._printed, []
@@ -190,6 +196,7 @@ class Interpreter:
                 truths.append(way())
             except Leave as leave:
                 truths.append(leave.truth)
+                self._may_have_left |= truth is Truth.LATER  # what follows may never be come to
             except UnreadableError:
                 if truth is not Truth.LATER:
                     raise
@@ -247,11 +254,13 @@ class Interpreter:
         return [field for word in words for field in fields_of(word, self._scope)]
 
     def _simple(self, command: Simple) -> Truth:
+        self._captured = Truth.YES
         words = self._fields(command.words)
         given = {name: text_of(word, self._scope) for name, word in command.assignments}
         if not words:
             self.variables |= given
-            return self._redirected(lambda: Truth.YES, command.redirects)
+            captured = self._captured
+            return self._redirected(lambda: captured, command.redirects)
         return self._redirected(lambda: self.call(words[0], words[1:]), command.redirects)
 
     def _redirected(self, act: Callable[[], Truth], redirects: Sequence[Redirect]) -> Truth:
