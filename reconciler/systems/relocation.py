@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -31,6 +32,7 @@ RECIPE = 1
 MAX_BYTES, MAX_FILES = 4 << 30, 100_000
 _TOP, _INSTALLED, _CACHE, _LINKS = "python", "python/install", "__pycache__", "usr/local/bin"
 _WITH_BUILD = ".tar.zst"
+_INSTALLERS = re.compile(r"bin/(?:pip|easy_install)[0-9.-]*")
 _RUNNABLE, _SPECIAL = 0o111, 0o7000
 _MACHINES = {"amd64": 62, "arm64": 183}  # e_machine (ELF, gABI)
 _MANAGED = b"""[externally-managed]
@@ -50,8 +52,9 @@ def relocated(  # noqa: PLR0913  # one argument a fact
     """Give what the archive ``file`` leaves in an image, sorted, with folders above, to be read while ``opened`` is.
 
     Its bytes are kept in a nameless file in the folder ``spool``. Compiled files are left out: their sources have
-    another time now. What is not laid out as such an archive is, leads out, sets an owner's rights, deletes, or is for
-    another machine is a CorruptError.
+    another time now. So are the packages that it brings, pip and setuptools: an environment has its own. What is not
+    laid out as such an archive is, leads out, sets an owner's rights, deletes, or is for another machine is a
+    CorruptError.
     """
     with disk_errors(spool, "write to"):
         kept = opened.enter_context(tempfile.TemporaryFile(dir=spool))  # noqa: SIM115  # closed with the caller's
@@ -140,8 +143,10 @@ class _Archive:
     def members(self, version: str) -> Iterator[Member]:
         minor = _minor(version)
         library = f"lib/python{minor}"
-        mark = f"{library}/EXTERNALLY-MANAGED"
-        yield from (self._placed(path, member, library) for path, member in self.found.items() if path != mark)
+        mark, packages = f"{library}/EXTERNALLY-MANAGED", f"{library}/site-packages/"
+        for path, member in self.found.items():
+            if path != mark and not path.startswith(packages) and not _INSTALLERS.fullmatch(path):
+                yield self._placed(path, member, library)
         yield file_of(f"{PREFIX}/{mark}", _MANAGED)
         yield link_of(f"{_LINKS}/python{minor}", f"/{PREFIX}/bin/python{minor}")
 

@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -20,14 +20,20 @@ import uv as package
 from reconciler.clients.compression import compress
 from reconciler.clients.pythons import Pythons
 from reconciler.clients.uv import Uv
+from reconciler.debian.candidate import Candidate, parse_candidate
+from reconciler.debian.suites import SUITES
 from reconciler.errors import BuildError, DamagedCacheError, NotFoundError, ReconcilerError, ResolveError
-from reconciler.lock.model import Package
+from reconciler.lock.model import Interpreter, Package, PlatformLock
+from reconciler.manifest.model import Docker, Manifest, Python
 from reconciler.oci.tar import write_tar
+from reconciler.ports import SystemQuestion
 from reconciler.store.layers import LayerStore
 from reconciler.store.pythons import PythonStore
+from reconciler.systems.interpreter import Brought, bring
 from reconciler.systems.relocation import relocated
 from reconciler.systems.standalone import Standalones, key_of
 from reconciler.values.platform import Platform
+from tests.reached import desired
 from tests.standalone import RELEASE, Archive, Mirror, pack, small
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
@@ -261,6 +267,75 @@ def test_another_archive_makes_another_key(make: Make, mirror: Mirror) -> None:
     build = make().choose("3.12", AMD64).build
     assert key_of(build) != key_of(replace(build, sha256="0" * 64))
     assert key_of(build) == key_of(replace(build, file="renamed.tar.gz", source="python:20250101"))
+
+
+# -- beside Debian's ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """What bookworm offers of its Python (``reconciler.debian.closure.Offer``)."""
+
+    versions: tuple[str, ...] = ("3.11.2-6+deb12u5", "3.11.2-6")
+
+    def named(self, name: str) -> tuple[Candidate, ...]:
+        fields = {"package": name, "architecture": "amd64", "filename": f"pool/{name}.deb", "size": "1"}
+        given = [{**fields, "version": version, "sha256": "0" * 64} for version in self.versions]
+        return tuple(parse_candidate(one, "debian/bookworm/main") for one in given if name == "python3.11")
+
+    def providing(self, name: str) -> tuple[Candidate, ...]:
+        del name
+        return ()
+
+
+def brought(
+    standalones: Standalones, version: str, before: PlatformLock | None = None, *, upgrade_base: bool = False
+) -> Brought:
+    docker = Docker(base_image="debian:bookworm")
+    question = SystemQuestion(
+        desired=desired(Manifest(name="x", path="x.yaml", python=Python(version=version), docker=docker)),
+        platform=AMD64,
+        entry="debian:bookworm",
+        preference=before,
+        upgrade_base=upgrade_base,
+    )
+    return bring(question, SUITES["bookworm"], Suite(), {}, standalones)
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.11.2"])
+def test_the_suites_python_is_packages_and_no_build(make: Make, version: str) -> None:
+    found = brought(make(), version)
+    assert (found.path, found.build) == ("usr/bin/python3.11", None)
+    assert {wish.name for wish in found.wishes} >= {"python3"}
+
+
+def test_another_patch_version_than_the_suites_is_a_build_and_no_packages(make: Make, mirror: Mirror) -> None:
+    mirror.put(little("3.11.7"))
+    found = brought(make(), "3.11.7")
+    assert found.build is not None
+    assert (found.path, found.build.version, found.wishes) == ("opt/python/bin/python3.11", "3.11.7", ())
+
+
+def test_the_build_of_a_lock_moves_with_the_base_and_with_nothing_else(make: Make, mirror: Mirror) -> None:
+    mirror.put(little("3.12.1"))
+    old = brought(make(), "3.12").build
+    interpreter = Interpreter(implementation="cpython", version="3.12.1", abi="cp312", provider="standalone", build=old)
+    before = PlatformLock(interpreter=interpreter, libc="glibc 2.36")
+    mirror.put(little("3.12.4"))
+    assert brought(make(), "3.12", before=before).build == old
+    moved = brought(make(), "3.12", before=before, upgrade_base=True).build
+    assert moved is not None
+    assert moved.version == "3.12.4"
+
+
+def test_neither_the_suite_nor_a_build_is_one_line_with_both_remedies(make: Make, mirror: Mirror) -> None:
+    mirror.put(little())
+    with pytest.raises(ResolveError) as caught:
+        brought(make(), "3.7")
+    assert str(caught.value) == (
+        "x.yaml:1:1: debian bookworm has Python 3.11.2, not 3.7, and no standalone one: there is no standalone build "
+        "of Python 3.7 for linux/amd64 (write python.version: 3.11, or name a docker.base_image that has it)"
+    )
 
 
 # -- a Python that runs -------------------------------------------------------------------------------------------

@@ -57,6 +57,17 @@ def test_compiled_files_are_left_out_because_their_sources_have_another_time(tmp
     assert not [path for path in read(tmp_path, pack({**small(), **cache})) if "__pycache__" in path]
 
 
+def test_no_package_of_its_own_stands_in_the_way_of_those_of_an_environment(tmp_path: Path) -> None:
+    packages = "python/lib/python3.12/site-packages"
+    files = {f"{packages}/pip/__init__.py": b"", f"{packages}/setuptools-69.0.dist-info/METADATA": b""}
+    scripts = {
+        f"python/bin/{name}": b"#!/bin/sh\n" for name in ("pip", "pip3", "pip3.12", "easy_install-3.12", "idle3")
+    }
+    found = read(tmp_path, pack({**small(), **files, **scripts}))
+    assert not [path for path in found if "site-packages/" in path or "/bin/pip" in path or "easy_install" in path]
+    assert "opt/python/bin/idle3" in found
+
+
 def test_a_second_name_of_a_file_has_its_bytes(tmp_path: Path) -> None:
     entry = special("python/bin/a", tarfile.LNKTYPE, "python/bin/python3.12")
     found = read(tmp_path, pack(small(), entry))
