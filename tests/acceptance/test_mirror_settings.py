@@ -28,7 +28,7 @@ def test_a_machine_without_a_mirror_is_told_the_two_settings_to_write(repository
     done = repository("lock", expect=1)
     assert done.out == ""
     assert done.err.strip() == (
-        "error: this machine has no mirror of debian (write archives.debian.mirror and "
+        "error: environments/image.yaml:2:22: this machine has no mirror of debian (write archives.debian.mirror and "
         "archives.debian-security.mirror in reconciler.yaml, or set RECONCILER_MIRROR_DEBIAN and "
         "RECONCILER_MIRROR_DEBIAN_SECURITY)"
     )
