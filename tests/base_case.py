@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.lock.model import Package
+from reconciler.lock.system import System
 from reconciler.oci import media
 from reconciler.oci.descriptor import Content
 from reconciler.oci.image import ImageConfig, to_manifest
@@ -72,6 +73,9 @@ class NoSystems:
 
     def resolve(self, question: SystemQuestion) -> Ground:
         raise AssertionError(question)
+
+    def newer(self, system: System, platform: Platform) -> tuple[str, ...]:
+        raise AssertionError(system, platform)
 
     def open(
         self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import click
 
 from reconciler.cli.selection import close
+from reconciler.cli.staleness import find_stale
 from reconciler.cli.wiring import Workspace
 from reconciler.errors import UsageError
 from reconciler.plan.change import Plan, Policy
@@ -126,7 +127,8 @@ def look_for_drift(workspace: Workspace, names: Sequence[str], *, deep: bool) ->
     observed = Observed(registry=workspace.registry.address, environments=found)
     if names:
         state = replace(state, records={name: state.records[name] for name in names if name in state.records})
-    return drift(state, observed, _pending(workspace, frozenset(names) or None, observed, looker))
+    report = drift(state, observed, _pending(workspace, frozenset(names) or None, observed, looker))
+    return replace(report, stale=find_stale(workspace, observed))
 
 
 def _pending(

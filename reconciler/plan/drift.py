@@ -47,13 +47,26 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Stale:
+    """What is ahead of an environment: Debian packages that its archives have newer; or why they were not read."""
+
+    name: str
+    packages: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DriftReport:
-    """Findings, sorted; names that are pending; and names that the registry said nothing about, with its reason."""
+    """Findings, sorted; names that are pending; and names that the registry said nothing about, with its reason.
+
+    ``stale`` is no drift either: what was applied is there, and something newer is to be had.
+    """
 
     registry: str
     findings: tuple[Finding, ...] = ()
     pending: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
+    stale: tuple[Stale, ...] = ()
     checked: int = 0
 
     @property

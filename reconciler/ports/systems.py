@@ -85,6 +85,12 @@ class Systems(Protocol):
         an error of its kind.
         """
 
+    def newer(self, system: System, platform: Platform) -> tuple[str, ...]:
+        """Name the packages that the archives have in a newer version than a lock, sorted.
+
+        Archives that can't be read are an error of their kind.
+        """
+
     def open(
         self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody
     ) -> BaseImage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.plan.drift import DriftReport, Finding, Kind
+from reconciler.plan.drift import DriftReport, Finding, Kind, Stale
 from reconciler.reports.inert import inert, pad
 from reconciler.reports.markdown import LIMIT, code, table
 from reconciler.reports.style import PLAIN, Style
@@ -14,6 +14,7 @@ from reconciler.values.digest import Digest
 
 FORMAT_VERSION = 1
 _RESERVE = 300
+_MAX_NAMES = 6
 _MENDS = "`reconciler apply NAME` mends what is declared"
 _MEANING = {
     Kind.MOVED: "moved",
@@ -31,6 +32,9 @@ def verdict(report: DriftReport) -> str:
     text = f"Drift: {counted(names, 'environment')} of {report.checked} drifted" if names else "No drift"
     if report.pending:
         text += f"; {len(report.pending)} pending in git"
+    behind = sum(bool(one.packages) for one in report.stale)
+    if behind:
+        text += f"; {behind} stale"
     if report.unreadable:
         text += f"; {len(report.unreadable)} could not be read"
     return text + "."
@@ -49,6 +53,7 @@ def drift_text(report: DriftReport, style: Style = PLAIN) -> str:
         lines.append(f"  {_MENDS}")
     if report.pending:
         lines.append(f"  pending, which is no drift: {', '.join(map(inert, report.pending))}")
+    lines += [f"  stale, which is no drift: {inert(one.name)}: {_stale(one)}" for one in report.stale]
     return "\n".join([*lines, style.paint(verdict(report), "bold")]) + "\n"
 
 
@@ -62,6 +67,9 @@ def drift_json(report: DriftReport) -> dict[str, Json]:
         "findings": [_finding_json(finding) for finding in report.findings],
         "pending": list(report.pending),
         "unreadable": [{"name": name, "reason": reason} for name, reason in report.unreadable],
+        "stale": [
+            {"name": one.name, "packages": list(one.packages), "reason": one.reason or None} for one in report.stale
+        ],
     }
 
 
@@ -75,8 +83,19 @@ def drift_markdown(report: DriftReport, limit: int = LIMIT) -> str:
     )
     text = f"{head}\n{body}" if total else head
     text += f"\n{_MENDS}.\n" if report.drifted else ""
+    for one in report.stale:
+        line = f"\nStale, which is no drift: {code(one.name, 100)}: {code(_stale(one), 400)}\n"
+        text += line if len((text + line).encode()) <= limit else ""
     waiting = f"\nPending, which is no drift: {', '.join(code(name, 100) for name in report.pending)}\n"
     return text + waiting if report.pending and len((text + waiting).encode()) <= limit else text
+
+
+def _stale(one: Stale) -> str:
+    if one.reason:
+        return f"its archives could not be read: {inert(one.reason)}"
+    names = ", ".join(map(inert, one.packages[:_MAX_NAMES])) + (", …" if len(one.packages) > _MAX_NAMES else "")
+    moves = f"lock --upgrade-base {inert(one.name)}, or apply --refresh {inert(one.name)}"
+    return f"{counted(len(one.packages), 'Debian package')} newer in the archives ({names}); {moves}"
 
 
 def _rows(report: DriftReport) -> Iterator[tuple[str, ...]]:

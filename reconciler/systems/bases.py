@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.debian.suites import parse_entry
 from reconciler.lock.model import Package
+from reconciler.lock.system import System
 from reconciler.ports import BaseImage, Ground, Layers, Standalone, SystemQuestion, Tell, tell_nobody
 from reconciler.systems.images import image_over
 from reconciler.systems.resolve import Solver
@@ -30,6 +31,10 @@ class PackageSystems:
     def resolve(self, question: SystemQuestion) -> Ground:
         """Choose the packages."""
         return self.solver.resolve(question)
+
+    def newer(self, system: System, platform: Platform) -> tuple[str, ...]:
+        """Name the packages that the archives have newer."""
+        return self.solver.newer(system, platform)
 
     def open(
         self, ground: Ground, platform: Platform, *, layers: Layers | None = None, tell: Tell = tell_nobody

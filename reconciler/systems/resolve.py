@@ -23,6 +23,7 @@ from reconciler.systems.interpreter import bring
 from reconciler.systems.judgement import Debs, judge
 from reconciler.systems.preference import staying, system_before
 from reconciler.systems.standalone import Standalones
+from reconciler.values.platform import Platform
 
 _PACKAGE = re.compile(r"([a-z0-9][a-z0-9+.-]+)(?::([a-z0-9]+))?(?:=(.+))?")
 _SHOWN = 6
@@ -73,6 +74,23 @@ class Solver:
             build=python.build,
             notes=(*offer.notes, *python.notes),
         )
+
+    def newer(self, system: System, platform: Platform) -> tuple[str, ...]:
+        """Name the packages of a lock that the archives have in a newer version, sorted."""
+        own = (system.distribution, f"{system.distribution}-security")
+        offer = self.archives.read(
+            system.distribution,
+            system.suite,
+            platform.architecture,
+            [one.alias for one in system.archives if one.alias not in own],
+            known=system.archives,
+        )
+        return tuple(sorted(one.name for one in system.packages if _is_behind(one, offer)))
+
+
+def _is_behind(package: SystemPackage, offer: Offer) -> bool:
+    locked = parse_version(package.version)
+    return any(parse_version(one.version) > locked for one in offer.named(package.name))
 
 
 def _entry_of(question: SystemQuestion) -> tuple[Entry, Suite]:

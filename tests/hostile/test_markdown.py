@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from reconciler.errors import BuildError
 from reconciler.lock.difference import PackageChange
 from reconciler.plan.change import Action, Change, Plan, Reason, Step
-from reconciler.plan.drift import DriftReport, Finding, Kind
+from reconciler.plan.drift import DriftReport, Finding, Kind, Stale
 from reconciler.plan.observed import Present
 from reconciler.reconcile.outcome import Outcome, Status
 from reconciler.reports.drift import drift_markdown, drift_text
@@ -251,7 +251,10 @@ def test_a_code_span_is_one_span(text: str) -> None:
 @pytest.mark.parametrize("text", ATTACKS, ids=range(len(ATTACKS)))
 def test_drift_says_values_as_values(text: str) -> None:
     found = Finding(name=text, kind=Kind.MOVED, path=text, expected=digest("a"), note=text)
-    report = DriftReport(registry=text, findings=(found,) * 3, pending=(text,), unreadable=((text, text),), checked=4)
+    stale = (Stale(name=text, packages=(text,) * 9), Stale(name=text, reason=text))
+    report = DriftReport(
+        registry=text, findings=(found,) * 3, pending=(text,), unreadable=((text, text),), stale=stale, checked=4
+    )
     check_markdown(drift_markdown(report))
     assert len(drift_markdown(replace(report, findings=(found,) * 5000)).encode()) <= LIMIT
     check_log(drift_text(report))

@@ -50,6 +50,12 @@ class Moving:
 
     world: World
 
+    @property
+    def solver(self) -> Solver:
+        """Make a solver that has read nothing yet."""
+        archives = self.world.archives()
+        return Solver(archives=archives, debs=archives.debs, standalones=None)  # type: ignore[arg-type]  # not asked
+
     def resolve(self, *packages: str, before: Ground | None = None, **more: object) -> Ground:
         """Solve as ``lock`` does."""
         manifest = Manifest(
@@ -59,10 +65,8 @@ class Moving:
             system_packages=packages,
             lines=LINES,
         )
-        archives = self.world.archives()
-        solver = Solver(archives=archives, debs=archives.debs, standalones=None)  # type: ignore[arg-type]  # not asked
         preference = None if before is None else locked(before)
-        return solver.resolve(
+        return self.solver.resolve(
             SystemQuestion(
                 desired=desired(manifest),
                 platform=AMD64,
@@ -195,6 +199,13 @@ def test_a_lock_of_another_suite_keeps_nothing(moving: Moving) -> None:
     old = replace(before, system=replace(before.system, suite="bullseye"))
     moving.publish(deb("libc6", "2.36-2"), deb("libc-bin", "2.36-2"))
     assert versions(moving.resolve(before=old).system)["libc6"] == "2.36-2"
+
+
+def test_what_the_archives_have_newer_is_named(moving: Moving) -> None:
+    before = moving.resolve("git")
+    assert moving.solver.newer(before.system, AMD64) == ()
+    moving.publish(deb("libc6", "2.36-2"), deb("git", "2.36-1~old"), deb("another", "9"))
+    assert moving.solver.newer(before.system, AMD64) == ("libc6",)
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------
