@@ -24,19 +24,24 @@ from reconciler.debian.candidate import Candidate, parse_candidate
 from reconciler.debian.suites import SUITES
 from reconciler.errors import BuildError, DamagedCacheError, NotFoundError, ReconcilerError, ResolveError
 from reconciler.lock.model import Interpreter, Package, PlatformLock
+from reconciler.manifest.conda import parse_conda_file
 from reconciler.manifest.model import Docker, Manifest, Python
 from reconciler.oci.tar import write_tar
 from reconciler.ports import SystemQuestion
+from reconciler.sources.tree import WorkingTree
 from reconciler.store.layers import LayerStore
 from reconciler.store.pythons import PythonStore
 from reconciler.systems.interpreter import Brought, bring
+from reconciler.systems.provider import fits
 from reconciler.systems.relocation import relocated
 from reconciler.systems.standalone import Standalones, key_of
 from reconciler.values.platform import Platform
 from tests.reached import desired
 from tests.standalone import RELEASE, Archive, Mirror, pack, small
+from tests.unit.test_corpus import CORPUS, found
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
+_ONE_PYTHON = re.compile(r"python\s*==?\s*([0-9]+\.[0-9]+(?:\.[0-9]+)?)(?:\.\*|=\S+)?")
 Make = Callable[..., Standalones]
 
 
@@ -336,6 +341,22 @@ def test_neither_the_suite_nor_a_build_is_one_line_with_both_remedies(make: Make
         "x.yaml:1:1: debian bookworm has Python 3.11.2, not 3.7, and no standalone one: there is no standalone build "
         "of Python 3.7 for linux/amd64 (write python.version: 3.11, or name a docker.base_image that has it)"
     )
+
+
+def real_versions() -> set[str]:
+    """Give the versions of Python that real conda files name, from Python 3.8 on."""
+    tree, versions = WorkingTree(CORPUS), set[str]()
+    for path in found(".yml", ".yaml"):
+        specs = parse_conda_file(tree.read(path), path).dependencies
+        versions |= {match[1] for match in map(_ONE_PYTHON.fullmatch, specs) if match is not None}
+    return {version for version in versions if tuple(map(int, version.split(".")[:2])) >= (3, 8)}
+
+
+def test_auto_has_every_python_since_3_8_that_real_conda_files_name(make: Make, tmp_path: Path) -> None:
+    standalones, versions = make(UV_CACHE_DIR=str(tmp_path)), real_versions()
+    assert versions
+    lacking = {version for version in versions if not fits(version, "3.11.2")}
+    assert {version for version in lacking if not standalones.pythons.builds(version, AMD64)} == set()
 
 
 # -- a Python that runs -------------------------------------------------------------------------------------------
