@@ -30,6 +30,7 @@ _TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-
 _PLATFORMS = {"amd64": "x86_64", "arm64": "aarch64"}
 _OTHERS_FOLDERS = ("/lib64", "/usr/lib64")
 """Folders that loaders of other distributions know by themselves."""
+_PROGRAMS = ("bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin")
 _MAX_DEPTH = 16
 
 
@@ -185,6 +186,25 @@ def shelf_of(root: Rootfs, architecture: str, python: str) -> Shelf:
         searched=tuple(dict.fromkeys(real for folder in searched if (real := root.resolve(folder)) is not None)),
         loaded=program.elf.libraries if program is not None and program.elf is not None else (),
     )
+
+
+def libraries_of_root(root: Rootfs, architecture: str) -> Libraries:
+    """Say what a root of packages offers where its loader looks, and what of it lacks a library that is nowhere there.
+
+    Programs and libraries count that stand where they are looked for; what others bring themselves is for them alone.
+    """
+    shelf = shelf_of(root, architecture, "")
+    there = {name for names in shelf.folders.values() for name in names}
+    looked = {*shelf.searched, *(real for folder in _PROGRAMS if (real := root.resolve(folder)) is not None)}
+    lacks: dict[str, str] = {}
+    for path, node in sorted(root.files(), key=lambda item: item[0]):
+        if node.elf is not None and node.elf.machine == architecture and path.rpartition("/")[0] in looked:
+            for library in node.elf.libraries:
+                if library not in there and "/" not in library and not _GLIBC.fullmatch(library):
+                    lacks.setdefault(library, path)
+    offers = {name for folder in shelf.searched for name in shelf.folders.get(folder, ())}
+    needs = [Need(library=library, module=path) for library, path in sorted(lacks.items())]
+    return Libraries(needs=tuple(needs), offers=tuple(sorted(offers)))
 
 
 # -- what is missing --------------------------------------------------------------------------------------------

@@ -92,15 +92,16 @@ class LibraryCheck:
         of its modules need is told.
         """
         packages = [(plan, libraries_in(layer)) for plan, layer in made.layers if plan.role is Role.PACKAGES]
-        others = [libraries_in(layer) for plan, layer in made.layers if plan.role is not Role.PACKAGES]
-        offers = [
-            libraries.offers for libraries in (*others, *map(libraries_in, parse_image(made.base.manifest).layers))
-        ]
-        every = (*(own for _, own in packages), Libraries(offers=tuple(name for names in offers for name in names)))
+        rest = _rest(made)
+        every = (*(own for _, own in packages), rest)
         if not lacking(every):
             return
         absent = missing(every, self._shelf(made), made.links, made.variables.get(LIBRARY_PATH, ""))
-        needed: list[Lack] = []
+        needed = [
+            Lack(wheel=made.base.reference, library=need.library, module=need.module)
+            for need in rest.needs
+            if need.library in absent[-1]
+        ]
         for (plan, _), names in zip(packages, absent, strict=False):
             if names:
                 weighed = [weigh_wheel(file, members, names, made.task) for file, members in look(plan)]
@@ -160,10 +161,19 @@ def _plainest(package: str) -> tuple[int, str]:
     return len(package), package
 
 
+def _rest(made: Assembled) -> Libraries:
+    """Say what is there besides the layers of packages, and what the root of a base that is made of packages needs."""
+    below = parse_image(made.base.manifest).layers
+    others = [layer for plan, layer in made.layers if plan.role is not Role.PACKAGES]
+    return Libraries(
+        needs=tuple(need for layer in below if LAYER_PART in layer.annotations for need in libraries_in(layer).needs),
+        offers=tuple(name for layer in (*others, *below) for name in libraries_in(layer).offers),
+    )
+
+
 def _is_read(layer: Descriptor) -> bool:
-    """Tell whether a layer of a base has to be read: others say what they have, or have nothing that a loader finds."""
-    annotations = layer.annotations
-    return LAYER_LIBRARIES not in annotations and (LAYER_KEY not in annotations or LAYER_PART in annotations)
+    """Tell whether a layer of a base may hold what the loader finds: those that are laid over one by us say it."""
+    return LAYER_PART in layer.annotations or LAYER_KEY not in layer.annotations
 
 
 def libraries_in(descriptor: Descriptor) -> Libraries:

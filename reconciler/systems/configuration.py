@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from reconciler.assembly.libraries import Libraries, libraries_of_root
 from reconciler.debian import configure, ldcache
 from reconciler.debian.control import stanzas
 from reconciler.debian.root import Contents, replaces
@@ -30,7 +31,15 @@ class Filled:
     packages: tuple[SystemPackage, ...] = ()
 
 
-def configured(layers: Sequence[Filled], architecture: str) -> tuple[Member, ...]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configured:
+    """What stands over all packages, and which shared libraries the whole root has and lacks."""
+
+    members: tuple[Member, ...]
+    libraries: Libraries
+
+
+def configured(layers: Sequence[Filled], architecture: str) -> Configured:
     """Give what stands over ``layers``, from the lowest.
 
     Packages of two layers that have one path without the upper one replacing the lower are a BuildError, and so is a
@@ -46,7 +55,8 @@ def configured(layers: Sequence[Filled], architecture: str) -> tuple[Member, ...
     root.apply((member, iter(())) for member in restored)
     made = [*configure.configure(root, verdicts, architecture=architecture)]
     root.apply((member, member.read() if member.read else iter(())) for member in made)
-    return tuple(_with_folders((*restored, *made, ldcache.ldcache(root, architecture)), root))
+    members = _with_folders((*restored, *made, ldcache.ldcache(root, architecture)), root)
+    return Configured(members=tuple(members), libraries=libraries_of_root(root, architecture))
 
 
 def _wanted(path: str, size: int) -> int:

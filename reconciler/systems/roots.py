@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
-from reconciler.assembly.key import LAYER_PART
+from reconciler.assembly.key import LAYER_LIBRARIES, LAYER_PART
 from reconciler.lock.model import Package
 from reconciler.lock.system import Archive, SystemPackage
 from reconciler.oci.member import Packed
@@ -103,7 +103,11 @@ class Roots:
     def _configure(self, key: Digest, filled: Sequence[Filled], platform: Platform, tell: Tell) -> Layer:
         tell("configuring Debian packages", passing=True)
 
-        def pieces() -> Iterator[bytes | Packed]:
-            yield from write_pieces(with_folders(configured(filled, platform.architecture)))
+        said = {LAYER_PART: CONFIGURATION}
 
-        return self.layers.make(key, pieces, annotations={LAYER_PART: CONFIGURATION}).layer
+        def pieces() -> Iterator[bytes | Packed]:
+            made = configured(filled, platform.architecture)
+            said[LAYER_LIBRARIES] = made.libraries.to_text()
+            yield from write_pieces(with_folders(made.members))
+
+        return self.layers.make(key, pieces, annotations=said).layer

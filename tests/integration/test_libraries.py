@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -9,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.assembly.key import LAYER_LIBRARIES
+from reconciler.assembly.key import LAYER_KEY, LAYER_LIBRARIES, LAYER_PART
+from reconciler.assembly.libraries import Libraries, Need
 from reconciler.builders.libraries import Contents
 from reconciler.errors import BuildError, CorruptError, UnavailableError
 from reconciler.lock.model import Package
 from reconciler.lock.system import System
 from reconciler.oci.member import Member, file_of
 from reconciler.ports import BaseImage, Ground
+from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
 from tests.base_case import NoSystems, root, write_base
 from tests.elf_case import NEEDED, SONAME, program
@@ -63,21 +66,35 @@ class Silent:
 
 
 class OnImage(NoSystems):
-    """Gives an image where a base would be made of packages."""
+    """Gives an image where a base would be made of packages, and lets it say which libraries it has."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, said: Libraries | None = None) -> None:
         self._world = world
+        self._said = said
 
     def open(self, ground: Ground, platform: Platform, **_: object) -> BaseImage:
-        return self._world.bases.open(ground.entry, platform)
+        base = self._world.bases.open(ground.entry, platform)
+        if self._said is None:
+            return base
+        document = json.loads(base.manifest.data)
+        document["layers"][-1]["annotations"] = {
+            LAYER_KEY: str(Digest.of(b"")),
+            LAYER_PART: "configuration",
+            LAYER_LIBRARIES: self._said.to_text(),
+        }
+        return replace(base, manifest=replace(base.manifest, data=json.dumps(document).encode()))
 
 
-def refused(world: World, archives: Contents) -> BuildError:
-    """Build on a base of packages, which fails."""
+def build(world: World, archives: Contents, said: Libraries | None = None) -> None:
+    """Build on a base of packages."""
     task = world.task([boost(world)])
-    builder = replace(world.builder(archives=archives), systems=OnImage(world))
+    builder = replace(world.builder(archives=archives), systems=OnImage(world, said))
+    builder.build(replace(task, lock=replace(task.lock, system=SYSTEM)))
+
+
+def refused(world: World, archives: Contents, said: Libraries | None = None) -> BuildError:
     with pytest.raises(BuildError) as found:
-        builder.build(replace(task, lock=replace(task.lock, system=SYSTEM)))
+        build(world, archives, said)
     return found.value
 
 
@@ -127,6 +144,18 @@ def test_archives_that_do_not_answer_hide_nothing(world: World) -> None:
     error = refused(world, Silent())
     assert "needs libgomp.so.1" in error.message
     assert error.hint == "find out which package of bookworm has it, and add it to `system_packages`"
+
+
+def test_a_base_that_says_that_it_has_it_is_believed(world: World) -> None:
+    build(world, Silent(), Libraries(offers=("libgomp.so.1",)))
+
+
+def test_a_program_of_the_base_that_lacks_a_library_is_refused_too(world: World) -> None:
+    need = Need(library="libnone.so.1", module="usr/bin/tool")
+    error = refused(world, Silent(), Libraries(needs=(need,), offers=("libgomp.so.1",)))
+    assert error.message == (
+        "oci:bases/small: usr/bin/tool needs libnone.so.1, which neither oci:bases/small nor a package has"
+    )
 
 
 def test_a_module_that_a_package_does_without_is_told(world: World) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.assembly.key import LAYER_KEY, LAYER_PART
+from reconciler.assembly.key import LAYER_KEY, LAYER_LIBRARIES, LAYER_PART
+from reconciler.assembly.libraries import Libraries, Need, parse_libraries
 from reconciler.clients.compression import compress
 from reconciler.errors import BuildError, CorruptError, DamagedCacheError, NotFoundError
 from reconciler.executors.serial import Serial
@@ -32,6 +33,7 @@ from reconciler.systems.roots import Roots
 from reconciler.values.digest import Digest
 from reconciler.values.platform import Platform
 from tests.debs import info, make_deb
+from tests.elf_case import NEEDED, SONAME, program
 
 AMD64 = Platform("linux", "amd64")
 Files = Mapping[str, bytes | tuple[tarfile.TarInfo, bytes]]
@@ -175,6 +177,14 @@ def test_the_root_says_which_packages_are_in_it(machine: Machine) -> None:
 
 
 # -- what is there already --------------------------------------------------------------------------------------
+
+
+def test_the_base_says_which_libraries_it_has_and_which_it_lacks(machine: Machine) -> None:
+    tool = program("", [(NEEDED, "libz.so.1"), (NEEDED, "libnone.so.1")])
+    files = {"usr/lib/libtool.so.1": tool, "usr/lib/libz.so.1": program("", [(SONAME, "libz.so.1")])}
+    said = parse_image(machine.open(added("tool", files)).manifest).layers[-1].annotations[LAYER_LIBRARIES]
+    need = Need(library="libnone.so.1", module="usr/lib/libtool.so.1")
+    assert parse_libraries(said) == Libraries(needs=(need,), offers=("libtool.so.1", "libz.so.1"))
 
 
 def test_what_was_made_once_is_found_and_nothing_is_fetched(machine: Machine) -> None:

@@ -14,6 +14,7 @@ from reconciler.assembly.libraries import (
     Shelf,
     lacking,
     libraries_of,
+    libraries_of_root,
     missing,
     parse_libraries,
     shelf_of,
@@ -182,3 +183,17 @@ def test_a_base_has_what_its_loader_looks_for_and_what_stands_elsewhere() -> Non
     assert not found.has("libelse.so", ())
     assert not found.has("libother.so", ())
     assert found.has("libelse.so", ("opt/else",))
+
+
+def test_a_root_of_packages_says_what_its_loader_finds_and_what_its_programs_lack() -> None:
+    lacking_one, plain = program("", [(NEEDED, "libnone.so.1")]), program("", [(NEEDED, "libc.so.6")])
+    files = {
+        "usr/lib/x86_64-linux-gnu/libz.so.1": program("", [(SONAME, "libz.so.1"), (NEEDED, "libprivate.so")]),
+        "usr/lib/x86_64-linux-gnu/plugins/gl.so": program("", [(NEEDED, "libGLU.so.1")]),
+        "usr/lib/jvm/lib/libprivate.so": plain,
+        "usr/bin/tool": lacking_one,
+    }
+    root = Rootfs(wanted)
+    root.apply((file_of(path, data, mode=0o755), iter((data,))) for path, data in files.items())
+    found = libraries_of_root(root, "amd64")
+    assert found == Libraries(needs=(Need(library="libnone.so.1", module="usr/bin/tool"),), offers=("libz.so.1",))
