@@ -25,9 +25,10 @@ _AUTHOR = {f"GIT_{role}_{kind}": "tests@localhost" for role in ("AUTHOR", "COMMI
 class Machine(Repository):
     """A clone whose packages come from where this machine's own settings say."""
 
-    def __init__(self, root: Path, debian: Debian) -> None:
+    def __init__(self, root: Path, debian: Debian | None = None) -> None:
         super().__init__(root)
-        debian.link_into(root)
+        if debian is not None:
+            debian.link_into(root)
         (root / ".gitignore").write_text(".reconciler/\ndebian/\n")
 
     @property

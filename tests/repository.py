@@ -26,6 +26,8 @@ class Answer:
 class Repository:
     """A clone in ``root``; packages come from ``wheels`` alone, handed over as a machine's own pip settings."""
 
+    timeout_s = TIMEOUT_S
+
     def __init__(self, root: Path, *, wheels: Path | None = None, cache: Path | None = None) -> None:
         self.root = root
         self.wheels = wheels or root.parent / "wheels"
@@ -89,7 +91,7 @@ class Repository:
             env=self.environ,
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=self.timeout_s,
             check=False,
         )
         answer = Answer(done.returncode, done.stdout, done.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from tests.benchmarks.bases import main as bases
 from tests.benchmarks.images import main as images
 from tests.benchmarks.memory import main as memory
 from tests.benchmarks.registries import main as registries
@@ -41,6 +42,16 @@ def test_the_benchmark_of_images_runs_and_every_row_has_a_time(
     rows = [line for line in table.splitlines() if re.match(r"\| .+ \| [0-9.]+ s \| [0-9.]+ s \|", line)]
     assert len(rows) == 4
     assert docker_engine.driver
+
+
+def test_the_benchmark_of_bases_runs_and_every_row_has_a_time(required: Required) -> None:
+    required.index()
+    required.program("mmdebstrap")
+    if os.geteuid() != 0:
+        required.refuse("mmdebstrap needs root")
+    table = bases(["--base", "debian:bookworm-slim", "--more", "libgomp1", "--rounds", "1"])
+    rows = [line for line in table.splitlines() if re.match(r"\| .+ \| [0-9.]+ s \| [0-9.]+ s \|", line)]
+    assert len(rows) == 3
 
 
 def test_the_benchmark_of_memory_runs(required: Required) -> None:

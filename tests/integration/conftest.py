@@ -1,9 +1,10 @@
-"""What tests of images share: one environment that was registered, and an engine that holds it."""
+"""What tests of images share: environments that were registered, and an engine that holds them."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.based_case import BasedMachine, make_based
 from tests.conftest import Required
 from tests.container_case import Containers, Machine, Registered, register
 from tests.debian import Debian
@@ -30,3 +31,11 @@ def containers(
     pulled = docker_engine.docker("pull", "--quiet", f"{notebook.reference}:v1", config=config)
     assert pulled.returncode == 0, pulled.stderr
     return Containers(engine=docker_engine, image=f"{notebook.reference}:v1", config=config)
+
+
+@pytest.fixture(scope="session")
+def bases(required: Required, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BasedMachine:
+    """Environments on bases of Debian packages, locked and applied once a session for all of its processes."""
+    required.index()
+    base = tmp_path_factory.getbasetemp()
+    return make_based(required, (base.parent if hasattr(request.config, "workerinput") else base) / "bases")
