@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -13,6 +14,7 @@ from reconciler.errors import ManifestError
 from reconciler.lock.difference import differences
 from reconciler.lock.document import lock_from_json, parse_lock, to_document
 from reconciler.lock.model import Interpreter, Lock, Package, PlatformLock
+from reconciler.lock.system import Archive, Part, System, SystemPackage
 from reconciler.values.digest import Digest
 from reconciler.values.platform import SUPPORTED, Platform
 
@@ -43,6 +45,31 @@ interpreters = st.builds(
     abi=st.sampled_from(["cp39", "cp311", "cp313t"]),
     provider=st.sampled_from(["host", "user", "standalone"]),
 )
+ARCHIVES = tuple(
+    Archive(alias=alias, suite=suite, component="main", date="2026-01-01T00:00:00Z", digest=str(Digest.of(b"")))
+    for alias, suite in (("debian", "bookworm"), ("debian-security", "bookworm-security"))
+)
+system_packages = st.builds(
+    SystemPackage,
+    name=names,
+    version=versions,
+    architecture=st.sampled_from(["amd64", "all"]),
+    file=st.from_regex(r"\Apool/main/[a-z0-9]{1,9}/[A-Za-z0-9_][A-Za-z0-9+._~%:-]{0,30}\Z"),
+    size=st.integers(0, 1 << 50),
+    sha256=hexes,
+    archive=st.sampled_from([archive.name for archive in ARCHIVES]),
+    part=st.sampled_from(Part),
+)
+systems = st.builds(
+    System,
+    distribution=st.just("debian"),
+    suite=st.sampled_from(["bookworm", "trixie"]),
+    variant=st.sampled_from(["standard", "slim"]),
+    archives=st.just(ARCHIVES),
+    packages=st.lists(system_packages, min_size=1, max_size=4, unique_by=lambda package: package.name).map(
+        lambda found: tuple(sorted(found, key=lambda package: package.name))
+    ),
+)
 platform_locks = st.builds(
     PlatformLock,
     interpreter=interpreters,
@@ -51,6 +78,7 @@ platform_locks = st.builds(
         lambda found: tuple(sorted(found))
     ),
     observed=st.dictionaries(names, versions, max_size=4),
+    system=st.none() | systems,
 )
 locks = st.builds(
     Lock,
@@ -105,11 +133,13 @@ def test_any_json_is_a_lock_or_a_value_error(value: object) -> None:
 def test_differences_add_up_and_turn_round(old: Lock, new: Lock) -> None:
     forth, back = differences(old, new), differences(new, old)
     assert sum(change.size_delta for change in forth) == _size(new) - _size(old)
-    turned = {(change.name, change.new, change.old, change.platforms, -change.size_delta) for change in back}
-    assert {(change.name, change.old, change.new, change.platforms, change.size_delta) for change in forth} == turned
+    turned = {replace(change, old=change.new, new=change.old, size_delta=-change.size_delta) for change in back}
+    assert set(forth) == turned
     assert list(forth) == sorted(forth, key=lambda change: change.order)
     assert differences(old, old) == ()
 
 
 def _size(lock: Lock) -> int:
-    return sum(package.size for one in lock.platforms.values() for package in one.packages)
+    parts = lock.platforms.values()
+    debian = sum(package.size for one in parts if one.system is not None for package in one.system.packages)
+    return debian + sum(package.size for one in parts for package in one.packages)
