@@ -104,7 +104,6 @@ def make_based(required: Required, folder: Path) -> BasedMachine:
     """Lock and apply every environment in a folder, once: whoever comes meanwhile waits, and finds it."""
     folder.mkdir(parents=True, exist_ok=True)
     archive = make_archive(required, folder / "archives", "3.12")
-    required.python("3.9")  # builds what has no wheel
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         mirror = Mirror(folder=folder / "pythons")
