@@ -104,6 +104,8 @@ def make_based(required: Required, folder: Path) -> BasedMachine:
     """Lock and apply every environment in a folder, once: whoever comes meanwhile waits, and finds it."""
     folder.mkdir(parents=True, exist_ok=True)
     archive = make_archive(required, folder / "archives", "3.12")
+    if required.another_python("3.9") is None:
+        required.refuse("no Python 3.9 is where pyenv keeps them, which builds what has no wheel")
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         mirror = Mirror(folder=folder / "pythons")
