@@ -99,7 +99,9 @@ def _canonical(tag: int, value: bytes) -> bytes:
 
 
 def _body(der: bytes) -> bytes:
-    return next(body for _, body in _items(der))
+    for _, body in _items(der):
+        return body
+    raise ValueError("a certificate is empty")
 
 
 def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
