@@ -167,6 +167,7 @@ USAGE = [
     case("apply --max-deletes many", 64, "--max-deletes"),
     case("plan --out", 64, "--out"),
     case("lock --upgrade -P alpha", 64, "--upgrade"),
+    case("lock --upgrade --upgrade-base", 64, "--upgrade moves the base already"),
     case("validate ../elsewhere.yaml", 64, "outside of the repository"),
     case("validate /etc/hostname", 64, "outside of the repository"),
     case("validate training.yaml", 9, "training.yaml: error: does not exist"),
