@@ -14,11 +14,16 @@ from typing import Any
 
 import pytest
 
+from reconciler.clients.debian.places import Places
+from reconciler.clients.debian.sources import read_apt_sources
+from reconciler.errors import ResolveError
 from tests import services
 from tests.debian import Debian, make_debian
 from tests.standalone import Archive, make_archive
 
 REQUIRE = "RECONCILER_REQUIRE_INTEGRATION"
+MIRRORS = "RECONCILER_MIRROR_"
+"""How a machine is told of mirrors that is no Debian: part of the machine, and not of its user."""
 _HANDLERS: dict[int, Callable[[int, FrameType | None], Any] | signal.Handlers] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGQUIT: signal.SIG_DFL,
@@ -115,6 +120,14 @@ class Required:
         if answer.returncode:
             self.refuse("the package index does not answer")
 
+    def mirror(self) -> None:
+        """Check that this machine knows a mirror of Debian."""
+        places = Places(environ=os.environ, apt=read_apt_sources(os.environ))
+        try:
+            places.mirrors("debian", "amd64")
+        except ResolveError as error:
+            self.refuse(error.message)
+
     @staticmethod
     def refuse(reason: str) -> None:
         """Skip, or fail where integration tests are required."""
@@ -191,5 +204,5 @@ def home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_COMMITTER_NAME", "Test")
     monkeypatch.setenv("GIT_COMMITTER_EMAIL", "test@example.invalid")
     for name in list(os.environ):
-        if name.startswith(("RECONCILER_", "GITHUB_")) and name != REQUIRE:
+        if name.startswith(("RECONCILER_", "GITHUB_")) and name != REQUIRE and not name.startswith(MIRRORS):
             monkeypatch.delenv(name)

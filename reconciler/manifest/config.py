@@ -20,8 +20,8 @@ from reconciler.values.location import Location
 DEFAULT_REGISTRY = ".reconciler/registry"
 DEFAULT_FOLDER = "environments"
 _ENTRIES = {"standard": "debian", "slim": "debian-slim"}
-ARCHIVES = frozenset(["debian", "debian-security", "ubuntu", "ubuntu-security"])
-"""The archives of distributions, as locks name them."""
+ARCHIVES = frozenset(["debian", "debian-security", "ubuntu", "ubuntu-ports", "ubuntu-security"])
+"""The archives of distributions; Ubuntu has other architectures than amd64 in one of their own."""
 Fields = Mapping[str, Json]
 
 

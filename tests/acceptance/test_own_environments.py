@@ -1,4 +1,4 @@
-"""The repository's own environments, from the machine's own package index: what README's first command does."""
+"""The repository's own environments, from the machine's own index and mirror: what README's first command does."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import pytest
 
 from tests.conftest import Required
 from tests.repository import PROGRAM
+from tests.services import EngineService
 
 ROOT = Path(__file__).parents[2]
+MACHINES, IMAGES = ("reporting", "serving", "training"), ("forecasting", "notebook", "scoring")
+NO_ENGINE = "unix:///nowhere/docker.sock"
 SCRIPT = """
 import sys
 from sklearn.datasets import load_iris
@@ -32,20 +35,31 @@ sys.exit(int(sys.argv[1]))
 def clone(tmp_path_factory: pytest.TempPathFactory, required: Required) -> Path:
     """Reconcile the repository's environments in a clone."""
     required.index()
+    required.mirror()
     required.python("3.11")
     folder = tmp_path_factory.mktemp("own") / "clone"
     folder.mkdir()
     shutil.copytree(ROOT / "environments", folder / "environments")
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     applied = reconciler(folder, "apply", "-o", "json")
-    assert {item["status"] for item in json.loads(applied.stdout)["environments"]} == {"applied"}
+    assert {item["name"]: item["status"] for item in json.loads(applied.stdout)["environments"]} == dict.fromkeys(
+        [*MACHINES, *IMAGES], "applied"
+    )
     return folder
 
 
-def reconciler(folder: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RECONCILER_")}
+def reconciler(
+    folder: Path, *arguments: str, expect: int = 0, engine: str = NO_ENGINE
+) -> subprocess.CompletedProcess[str]:
+    """Call the command line on a machine without Docker, or with the engine at this address."""
     done = subprocess.run(
-        [str(PROGRAM), *arguments], cwd=folder, env=kept, capture_output=True, text=True, check=False, timeout=600
+        [str(PROGRAM), *arguments],
+        cwd=folder,
+        env={**os.environ, "DOCKER_HOST": engine},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
     )
     assert done.returncode == expect, done.stdout + done.stderr
     return done
@@ -84,11 +98,35 @@ def skopeo_lock(clone: Path) -> str:
     return (layout / "blobs" / manifest["layers"][0]["digest"].replace(":", "/")).read_text()
 
 
+BOOSTING = """
+import lightgbm, numpy
+features = numpy.arange(200.0).reshape(100, 2)
+model = lightgbm.train({"verbose": -1}, lightgbm.Dataset(features, features[:, 0] > 100), num_boost_round=5)
+print(model.predict([[190.0, 191.0]])[0] > model.predict([[0.0, 1.0]])[0])
+"""
+TRIED = {
+    "forecasting": ("python", ["-c", "import statsmodels.api, pyarrow, mlflow; print(pyarrow.scalar(1))"], "1"),
+    "notebook": ("bash", ["-c", "git init -q /tmp/x && ps -o comm= 1 && jupyter lab --version | cut -c1"], "bash\n4"),
+    "scoring": ("python", ["-c", BOOSTING], "True"),
+}
+
+
+@pytest.mark.parametrize("name", TRIED)
+def test_an_image_does_its_work_in_an_engine(
+    clone: Path, docker_engine: EngineService, tmp_path: Path, name: str
+) -> None:
+    program, arguments, said = TRIED[name]
+    reconciler(clone, "export", name, "--to", "docker", engine=docker_engine.host)
+    command = ["run", "--rm", "--network=none", f"--entrypoint={program}", f"reconciler/{name}:v1", *arguments]
+    done = docker_engine.docker(*command, config=tmp_path)
+    assert done.stdout.strip() == said, done.stderr
+
+
 def test_every_record_is_read_by_skopeo(clone: Path, required: Required) -> None:
     skopeo = str(required.program("skopeo"))
     registry = clone / ".reconciler" / "registry"
     names = sorted(path.name for path in registry.iterdir() if (path / "index.json").is_file())
-    assert names == ["reconciler-state", "reporting", "serving", "training"]
+    assert names == sorted(["reconciler-state", *MACHINES, *IMAGES])
     for name in names:
         for item in json.loads((registry / name / "index.json").read_text())["manifests"]:
             tag = item["annotations"]["org.opencontainers.image.ref.name"]

@@ -31,7 +31,7 @@ from tests.wheelhouse import write_wheel
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
 ELISION = "..."
-MODULES = {"scikit-learn": "sklearn"}
+MODULES = {"scikit-learn": "sklearn", "mlflow-skinny": "mlflow"}
 VERSION = "30.0.0"
 SHOWN_REGISTRY = "127.0.0.1:5000"
 
@@ -142,7 +142,7 @@ def shell(repository: Repository, command: str) -> subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         check=False,
-        timeout=TIMEOUT_S,
+        timeout=5 * TIMEOUT_S,
     )
 
 
@@ -150,9 +150,10 @@ def shell(repository: Repository, command: str) -> subprocess.CompletedProcess[s
 def repository(tmp_path: Path, required: Required) -> Repository:
     """A clone with the repository's own environments, and an index with a tiny wheel of each thing they require."""
     required.python("3.11")
+    required.mirror()
     found = Repository(tmp_path / "clone")
     (found.root / "environments").mkdir()
-    requirements = {"pyarrow"}
+    requirements = {"pip", "pyarrow"}
     for manifest in sorted((ROOT / "environments").glob("*.yaml")):
         (found.root / "environments" / manifest.name).write_text(manifest.read_text())
         requirements |= set(yaml.safe_load(manifest.read_text())["python"]["pip"])
