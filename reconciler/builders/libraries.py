@@ -133,7 +133,7 @@ class LibraryCheck:
         assert task.lock.base is not None  # noqa: S101  # as above
         manifest, system = task.desired.manifest, task.lock.system
         names = sorted({lack.library for lack in lacks})
-        message = f"{_sentence(lacks)}, which neither {task.lock.base.image} nor a package has"
+        message = f"{_sentences(lacks)}, which neither {task.lock.base.image} nor a package has"
         if system is None:
             hint = "take a base image that has it, or a Debian base and `system_packages`"
             return BuildError(message, where=manifest.locate("docker.base_image"), hint=hint)
@@ -230,11 +230,22 @@ def _source(member: Member) -> str:
 
 
 def _tell(lacks: Sequence[Lack], task: Task) -> None:
+    for some in _by_wheel(lacks):
+        task.tell(f"{_sentence(some)}, which is not there; the package works without that module")
+
+
+def _by_wheel(lacks: Sequence[Lack]) -> Sequence[Sequence[Lack]]:
     by: defaultdict[str, list[Lack]] = defaultdict(list)
     for lack in sorted(lacks):
         by[lack.wheel].append(lack)
-    for some in by.values():
-        task.tell(f"{_sentence(some)}, which is not there; the package works without that module")
+    return [*by.values()]
+
+
+def _sentences(lacks: Sequence[Lack]) -> str:
+    """Say of each wheel what it needs, as far as there is room."""
+    wheels = _by_wheel(lacks)
+    more = f", and {len(wheels) - _SHOWN} more wheels" if len(wheels) > _SHOWN else ""
+    return "; ".join(map(_sentence, wheels[:_SHOWN])) + more
 
 
 def _sentence(lacks: Sequence[Lack]) -> str:

@@ -181,6 +181,16 @@ def test_several_libraries_are_one_line(world: World) -> None:
         world.builder().build(world.task([package]))
 
 
+def test_each_wheel_is_named_with_its_own_libraries(world: World) -> None:
+    other = world.wheel("other", modules={"other/__init__.py": "", "other/libother.so": needing("libodbc.so.2")})
+    with pytest.raises(BuildError) as found:
+        world.builder().build(world.task([boost(world), other]))
+    assert found.value.message == (
+        f"boost-1.0-py3-none-any.whl: {FILE} needs libgomp.so.1; other-1.0-py3-none-any.whl: other/libother.so needs "
+        "libodbc.so.2, which neither oci:bases/small nor a package has"
+    )
+
+
 # -- nothing is looked into twice -------------------------------------------------------------------------------
 
 
