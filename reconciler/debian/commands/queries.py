@@ -286,7 +286,7 @@ def _alternatives(machine: Machine | None, arguments: Sequence[str], shell: Inte
         shell.say(LATER_MARK)
         return Truth.LATER
     paths = [offer.path for offer in machine.offers if offer.name == arguments[-1]]
-    shell.say("".join(f"{path}\n" for path in paths) if "--list" in arguments else UNKNOWN_MARK)
+    shell.say("".join(f"{path}\n" for path in paths) if "--list" in arguments or not paths else UNKNOWN_MARK)
     return Truth.of(paths)
 
 

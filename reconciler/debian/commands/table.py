@@ -24,6 +24,7 @@ IDLE: frozenset[str] = frozenset(
     logger wall tput stty update-fonts-dir update-fonts-scale update-fonts-alias db_version db_capb db_input db_go
     db_stop db_title db_fset db_reset db_subst db_purge db_register db_settitle db_beginblock db_endblock db_info
     db_set db_unregister db_progress
+    clean-up-unmanaged-libraries
     """.split()  # noqa: SIM905  # a list of words
 )
 """Commands that do nothing to a root at rest: services, caches that are made again, debconf, bytecode.

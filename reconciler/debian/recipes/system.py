@@ -28,6 +28,13 @@ def passwd(machine: Machine) -> None:
             machine.tree.write(path, b"")
 
 
+def adduser(machine: Machine) -> None:
+    """Put its configuration in place, which some releases bring elsewhere."""
+    data = machine.tree.data("usr/share/adduser/adduser.conf")
+    if data is not None and machine.tree.stat("etc/adduser.conf") is None:
+        machine.tree.write("etc/adduser.conf", data)
+
+
 def dash(machine: Machine) -> None:
     """Be the shell of the system, where no other one is."""
     if machine.tree.lstat("bin/sh") is None:

@@ -36,6 +36,7 @@ _NOTHING = (
 _RECIPES: Mapping[str, Recipe] = {
     "base-passwd": system.base_passwd,
     "passwd": system.passwd,
+    "adduser": system.adduser,
     "dash": system.dash,
     "tzdata": system.tzdata,
     "ca-certificates": trust.ca_certificates,
