@@ -81,7 +81,7 @@ def _inside(workspace: Workspace, file: str) -> str:
     "upgraded",
     multiple=True,
     metavar="NAME",
-    help="Let this package move, be it one of Python or of Debian.",
+    help="Let this package move, be it one of Python or of Debian; cpython is a standalone Python.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where a lock is missing or out of date.")
 def lock_command(  # noqa: PLR0913  # one argument an option

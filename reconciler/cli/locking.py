@@ -118,6 +118,7 @@ def _tell_unknown(moving: Moving, locks: Mapping[str, Lock]) -> None:
     parts = [part for lock in locks.values() for part in lock.platforms.values()]
     known = {package.name for part in parts for package in part.packages}
     known |= {package.name for part in parts if part.system is not None for package in part.system.packages}
+    known |= {part.interpreter.build.name for part in parts if part.interpreter.build is not None}
     unknown = sorted((moving.packages or frozenset()) - known) if locks else []
     if unknown:
         click.echo(f"note: --upgrade-package {inert(', '.join(unknown))}: no lock has such a package")

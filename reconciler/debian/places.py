@@ -26,10 +26,11 @@ _OWN_TARGETS: Mapping[str, str] = MappingProxyType({"var/run": "/run", "var/lock
 _LEFT_OUT = re.compile(r"usr/share/(?:bug|doc|doc-base|gtk-doc|info|linda|lintian|locale|man)(?:/.*)?")
 _STAYS = re.compile(r"usr/share/doc/[^/]+(?:/copyright)?")
 """Licences ask that their text goes along; a folder that is a link leads to that of another package."""
-_ASKED = re.compile(
-    r"(?:doc|manpages|locales|language-pack)-.+|manpages|locales|.+-(?:doc|docs|man|l10n|locale|locales)"
-)
-"""Packages that are there for what else stays out: whoever names one has asked for it."""
+_ASKED = re.compile(r"(?:doc|manpages|locales|language-pack)-.+|manpages|locales|.+-(?:doc|docs|l10n|locale|locales)")
+"""Packages that are there for what else stays out: whoever names one has asked for it.
+
+Those with a program's man pages are none of them: the program's own package brings them along (``git-man``).
+"""
 
 
 def link_to(path: str) -> str:

@@ -18,6 +18,8 @@ from reconciler.values.platform import Platform
 
 REQUIRED = ("pip",)
 """What every environment of an image has: people install more while they try things out."""
+IMPLEMENTATION = "cpython"
+"""What a lock calls the interpreter, and `--upgrade-package` a standalone one."""
 PROVIDER, DISTRIBUTION, STANDALONE = "image", "debian", "standalone"
 
 
@@ -104,7 +106,8 @@ class ImageTargets:
         if python.provider != STANDALONE:
             return _Below(base=image, digest=digest, provider=PROVIDER, interpreter=python.interpreter_path)
         before = resolution.preference.platforms.get(platform) if resolution.preference else None
-        stays = before is not None and resolution.upgrade is not None and not resolution.upgrade_base
+        free = resolution.upgrade is None or resolution.upgrade_base or IMPLEMENTATION in resolution.upgrade
+        stays = before is not None and not free
         preference = before.interpreter.build if before is not None and stays else None
         chosen = self.systems.choose(python.version, platform, preference=preference, tell=tell)
         return _Below(
@@ -159,7 +162,7 @@ def _interpreter(found: Profile, below: _Below) -> Interpreter:
             hint="tell who runs the mirror, or name another one in UV_PYTHON_INSTALL_MIRROR",
         )
     return Interpreter(
-        implementation="cpython", version=found.version, abi=found.abi, provider=below.provider, build=build
+        implementation=IMPLEMENTATION, version=found.version, abi=found.abi, provider=below.provider, build=build
     )
 
 

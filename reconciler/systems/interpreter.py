@@ -15,7 +15,7 @@ from reconciler.lock.model import Package
 from reconciler.lock.system import Part
 from reconciler.ports import SystemQuestion
 from reconciler.systems.provider import DISTRIBUTION, decide, neither
-from reconciler.systems.standalone import Standalones
+from reconciler.systems.standalone import NAME, Standalones
 
 _UPSTREAM = re.compile(r"(?:[0-9]+:)?(3\.[0-9]+\.[0-9]+)")
 _WITHOUT_DISTUTILS = (3, 12)
@@ -40,7 +40,7 @@ def bring(
     if decide(manifest, suite, own) == DISTRIBUTION:
         return Brought(path=f"usr/bin/python{suite.python}", wishes=_packages(suite))
     before = question.preference.interpreter.build if question.preference is not None else None
-    moves = question.upgrade is None or question.upgrade_base
+    moves = question.upgrade is None or question.upgrade_base or NAME in question.upgrade
     try:
         chosen = standalones.choose(manifest.python.version, question.platform, preference=None if moves else before)
     except (ResolveError, NotFoundError, UnavailableError) as error:

@@ -100,7 +100,7 @@ def test_environments_share_the_layer_of_their_python(machine: Machine) -> None:
     assert machine.layers("one")[1] == machine.layers("two")[1]
 
 
-def test_a_newer_build_is_taken_when_the_base_may_move_and_not_before(machine: Machine) -> None:
+def test_a_newer_build_is_taken_when_it_or_the_base_may_move_and_not_before(machine: Machine) -> None:
     machine.image("one")
     machine("lock")
     machine.put("3.12.4")
@@ -108,8 +108,11 @@ def test_a_newer_build_is_taken_when_the_base_may_move_and_not_before(machine: M
     assert machine.interpreter("one").version == "3.12.1"
     machine("lock", "--upgrade-package", "alpha", "one")
     assert machine.interpreter("one").version == "3.12.1"
-    assert "1 changed" in machine("lock", "--upgrade-base", "one").out
+    assert "1 changed" in machine("lock", "--upgrade-package", "cpython", "one").out
     assert machine.interpreter("one").version == "3.12.4"
+    machine.put("3.12.5")
+    assert "1 changed" in machine("lock", "--upgrade-base", "one").out
+    assert machine.interpreter("one").version == "3.12.5"
 
 
 def test_what_a_record_has_is_built_again_without_the_mirror(machine: Machine) -> None:

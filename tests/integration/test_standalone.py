@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uv as package
@@ -294,7 +295,12 @@ class Suite:
 
 
 def brought(
-    standalones: Standalones, version: str, before: PlatformLock | None = None, *, upgrade_base: bool = False
+    standalones: Standalones,
+    version: str,
+    before: PlatformLock | None = None,
+    *,
+    upgrade: frozenset[str] = frozenset(),
+    upgrade_base: bool = False,
 ) -> Brought:
     docker = Docker(base_image="debian:bookworm")
     question = SystemQuestion(
@@ -302,6 +308,7 @@ def brought(
         platform=AMD64,
         entry="debian:bookworm",
         preference=before,
+        upgrade=upgrade,
         upgrade_base=upgrade_base,
     )
     return bring(question, SUITES["bookworm"], Suite(), {}, standalones)
@@ -321,14 +328,17 @@ def test_another_patch_version_than_the_suites_is_a_build_and_no_packages(make: 
     assert (found.path, found.build.version, found.wishes) == ("opt/python/bin/python3.11", "3.11.7", ())
 
 
-def test_the_build_of_a_lock_moves_with_the_base_and_with_nothing_else(make: Make, mirror: Mirror) -> None:
+@pytest.mark.parametrize("moving", [{"upgrade_base": True}, {"upgrade": frozenset(["cpython"])}])
+def test_the_build_of_a_lock_moves_with_the_base_or_by_its_name_and_with_nothing_else(
+    make: Make, mirror: Mirror, moving: dict[str, Any]
+) -> None:
     mirror.put(little("3.12.1"))
     old = brought(make(), "3.12").build
     interpreter = Interpreter(implementation="cpython", version="3.12.1", abi="cp312", provider="standalone", build=old)
     before = PlatformLock(interpreter=interpreter, libc="glibc 2.36")
     mirror.put(little("3.12.4"))
-    assert brought(make(), "3.12", before=before).build == old
-    moved = brought(make(), "3.12", before=before, upgrade_base=True).build
+    assert brought(make(), "3.12", before=before, upgrade=frozenset(["numpy"])).build == old
+    moved = brought(make(), "3.12", before=before, **moving).build
     assert moved is not None
     assert moved.version == "3.12.4"
 

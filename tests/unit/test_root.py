@@ -108,12 +108,12 @@ def test_documentation_and_languages_stay_out_but_for_copyright(member: Member, 
     assert stays(member) is is_there
 
 
-@pytest.mark.parametrize("name", ["manpages", "manpages-de", "python3-doc", "locales", "locales-all", "git-man"])
+@pytest.mark.parametrize("name", ["manpages", "manpages-de", "python3-doc", "locales", "locales-all"])
 def test_a_package_that_is_documentation_was_asked_for(name: str) -> None:
     assert is_asked_for(name)
 
 
-@pytest.mark.parametrize("name", ["bash", "docbook", "libdoc", "man-db", "locale-tools", "libmanpages1"])
+@pytest.mark.parametrize("name", ["bash", "docbook", "libdoc", "man-db", "git-man", "locale-tools", "libmanpages1"])
 def test_another_package_was_not_asked_for_its_documentation(name: str) -> None:
     assert not is_asked_for(name)
 
