@@ -76,9 +76,9 @@ SHAPES: dict[str, set[str]] = {
     },
     "explain training": {
         *("format_version", "name", "location", "request", "recorded_request", "components", "defaults", "lock"),
-        *("builder", "registered", "action", "changes", "note", "verdict"),
+        *("builder", "registered", "action", "changes", "packages", "note", "verdict"),
     },
-    "drift": {"format_version", "registry", "drifted", "checked", "findings", "pending", "unreadable"},
+    "drift": {"format_version", "registry", "drifted", "checked", "findings", "pending", "stale", "unreadable"},
     "validate": {"format_version", "problems"},
     "apply": {"format_version", "environments", "summary"},
     "plan": {"format_version", "registry", "manager", "revision", "steps", "summary", "notes"},
