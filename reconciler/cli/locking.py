@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import click
 
+from reconciler.cli import options
 from reconciler.cli.exit import say
-from reconciler.cli.planning import Quiet
 from reconciler.cli.wiring import Workspace
 from reconciler.errors import ReconcilerError, RegistryError, ResolveError
 from reconciler.lock.difference import differences
@@ -16,11 +17,12 @@ from reconciler.lock.document import to_document
 from reconciler.lock.model import ENVIRONMENT, Lock
 from reconciler.manifest.desired import Desired
 from reconciler.plan.observed import Present
-from reconciler.ports import Resolution, Resolved
+from reconciler.ports import Progress, Resolution, Resolved, Stage
 from reconciler.reconcile.declaration import lock_path
 from reconciler.reconcile.means import Means
 from reconciler.reconcile.observe import Depth, observe, read_bodies
 from reconciler.reports.inert import inert
+from reconciler.reports.progress import reporter
 from reconciler.reports.wording import counted, packages_summary
 from reconciler.store.durable import write_file
 
@@ -55,19 +57,12 @@ def lock(workspace: Workspace, desired: Sequence[Desired], moving: Moving) -> in
 
     What one builds on is locked before it, also where it was not named and has no lock that is up to date.
     """
-    means, named = workspace.means(Quiet()), {item.name for item in desired}
+    named = {item.name for item in desired}
     failures: list[ReconcilerError] = []
     locks: dict[str, Lock] = {}
-
-    def work(item: Desired) -> Resolved | ReconcilerError:
-        try:
-            return _resolve(means, item, moving if item.name in named else _NOTHING, _lock_below(item, locks))
-        except ReconcilerError as error:
-            return error
-
     waves = _waves(desired)
     for wave in waves:
-        for item, result in workspace.executor.map(work, wave):
+        for item, result in _solve(workspace, wave, dict.fromkeys(named, moving), locks):
             if isinstance(result, ReconcilerError):
                 failures.append(result)
                 say(result)
@@ -77,6 +72,23 @@ def lock(workspace: Workspace, desired: Sequence[Desired], moving: Moving) -> in
     _tell_those_above(workspace, locks)
     _tell_unknown(moving, locks)
     return _exit_code(failures, sum(map(len, waves)))
+
+
+def _solve(
+    workspace: Workspace, wave: Sequence[Desired], moving: Mapping[str, Moving], locks: Mapping[str, Lock]
+) -> list[tuple[Desired, Resolved | ReconcilerError]]:
+    """Solve side by side, and show how far it is; what comes of it is for after that."""
+    style, live = options.style(sys.stderr), options.terminal(sys.stderr)
+    with reporter(sys.stderr, style, live=live) as display:
+        means = workspace.means(display)
+
+        def work(item: Desired) -> Resolved | ReconcilerError:
+            try:
+                return _resolve(means, item, moving.get(item.name, _NOTHING), _lock_below(item, locks))
+            except ReconcilerError as error:
+                return error
+
+        return list(workspace.executor.map(work, wave))
 
 
 def _waves(desired: Sequence[Desired]) -> list[list[Desired]]:
@@ -136,9 +148,19 @@ def _exit_code(failures: Sequence[ReconcilerError], count: int) -> int:
 def _resolve(means: Means, desired: Desired, moving: Moving, below: Lock | None) -> Resolved:
     if desired.refusal is not None:
         raise ReconcilerError(desired.refusal, where=desired.manifest.locate(desired.refusal_field or "name"))
-    preference = desired.lock or _registered(means, desired.name)
+
+    def tell(detail: str, *, passing: bool = False) -> None:
+        progress = Progress(name=desired.name, stage=Stage.RESOLVING, detail=detail, passing=passing)
+        means.reporter.report(progress)
+
+    tell("", passing=True)  # a log tells of what takes long alone, a terminal of all that goes on
     resolution = Resolution(
-        desired=desired, preference=preference, upgrade=moving.packages, upgrade_base=moving.base, below=below
+        desired=desired,
+        preference=desired.lock or _registered(means, desired.name),
+        upgrade=moving.packages,
+        upgrade_base=moving.base,
+        below=below,
+        tell=tell,
     )
     return means.resolvers[desired.builder].resolve(resolution)
 
