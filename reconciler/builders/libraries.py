@@ -139,7 +139,7 @@ class LibraryCheck:
             return BuildError(message, where=manifest.locate("docker.base_image"), hint=hint)
         owners = self._owners(system, task.platform, names)
         packages = sorted({owners[name] for name in names if name in owners})
-        hint = f"add {', '.join(packages)} to `system_packages`"
+        hint = f"write `system_packages: [{', '.join(dict.fromkeys((*manifest.system_packages, *packages)))}]`"
         if len(packages) < 1:
             hint = f"find out which package of {system.suite} has it, and add it to `system_packages`"
         return BuildError(message, where=manifest.locate("system_packages"), hint=hint)

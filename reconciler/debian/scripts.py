@@ -19,7 +19,7 @@ from reconciler.debian.shell.truth import LATER_MARK
 RUN_AT_FIRST: Mapping[str, str] = MappingProxyType({"preinst": "install", "postinst": "configure"})
 """The scripts that a first installation runs, in their order, each with its first argument."""
 TEMPLATES = "templates"
-HINT = "take an image as the base, with builder: docker"
+HINT = "name an image that has it in docker.base_image; it is for builder: docker, which is not in this version"
 _SHEBANG = re.compile(r"#!\s*/bin/(?:ba|da)?sh\b")
 _PROGRAMS = frozenset([("bash", "preinst")])
 """Scripts that were a program once, and what it did was to look whether /bin/sh is there."""

@@ -188,7 +188,7 @@ def test_a_module_without_its_library_is_refused_with_the_package_that_has_it(ba
     said = refused.out + refused.err
     assert "libgomp.so.1" in said
     assert "lightgbm" in said
-    assert "add libgomp1 to `system_packages`" in said
+    assert "write `system_packages: [libgomp1]`" in said
 
 
 def test_a_package_whose_script_has_to_run_is_refused_by_name(bases: BasedMachine) -> None:

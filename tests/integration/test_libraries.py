@@ -137,7 +137,7 @@ def test_variables_of_the_manifest_say_where_it_is_looked_for(world: World, wher
 
 
 def test_over_debian_packages_the_one_that_has_it_is_named(world: World) -> None:
-    assert refused(world, Archives()).hint == "add libgomp1 to `system_packages`"
+    assert refused(world, Archives()).hint == "write `system_packages: [libgomp1]`"
 
 
 def test_archives_that_do_not_answer_hide_nothing(world: World) -> None:
