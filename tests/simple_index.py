@@ -104,12 +104,16 @@ def manifest(*pip: str, **rest: object) -> Manifest:
     """Declare an environment of these requirements, each on a line of its own."""
     python = {name: value for name, value in rest.items() if name not in {"platforms", "compute"}}
     others = {name: value for name, value in rest.items() if name not in python}
+    lines = {"python": (2, 1), **{f"python.pip[{index}]": (10 + index, 5) for index in range(len(pip))}}
+    sources = rest.get("sources")
+    if isinstance(sources, Mapping):
+        lines |= {f"python.sources.{name}": (4, 14) for name in sources}
     return Manifest(
         name="training",
         path="environments/training.yaml",
         docker=Docker(enabled=False),
         python=Python(pip=pip, **python),  # type: ignore[arg-type]  # whatever the test says
-        lines={"python": (2, 1), **{f"python.pip[{index}]": (10 + index, 5) for index in range(len(pip))}},
+        lines=lines,
         **{"platforms": DEFAULT_PLATFORMS, **others},  # type: ignore[arg-type]  # as above
     )
 

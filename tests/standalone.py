@@ -9,6 +9,7 @@ import fcntl
 import gzip
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -131,7 +132,7 @@ def public_place() -> str:
             "--no-config",
             "--no-bin",
             "--install-dir",
-            "/nonexistent/pythons",
+            f"{os.devnull}/pythons",  # nothing is ever installed there
         ],
         env={"UV_OFFLINE": "1", "UV_NO_CACHE": "1"},
         capture_output=True,

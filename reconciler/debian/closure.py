@@ -69,6 +69,14 @@ def close(wishes: Sequence[Wish], offer: Offer, kept: Mapping[str, Candidate]) -
     A part is chosen without a look at the parts after it, so that it is the same whatever they add. What can't be had
     is a ResolveError where it is asked for.
     """
+    try:
+        return _close(wishes, _Kept(kept), kept)
+    except ResolveError:  # what stays is not enough, and something has to come or to move
+        return _settle(wishes, offer, kept)
+
+
+def _settle(wishes: Sequence[Wish], offer: Offer, kept: Mapping[str, Candidate]) -> tuple[Choice, ...]:
+    """Choose until the same is chosen again from what was chosen."""
     known, chosen = _Remembered(offer), dict(kept)
     for _ in range(_TURNS):
         choices = _close(wishes, known, chosen)
@@ -87,6 +95,20 @@ def _close(wishes: Sequence[Wish], offer: Offer, kept: Mapping[str, Candidate]) 
     while (again := attempt.run(wishes)) is not None:
         attempt = _Attempt(offer=offer, kept=kept, limits=again)
     return tuple(attempt.chosen[name] for name in sorted(attempt.chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What stays, as if nothing else were offered."""
+
+    kept: Mapping[str, Candidate]
+
+    def named(self, name: str) -> Sequence[Candidate]:
+        return (self.kept[name],) if name in self.kept else ()
+
+    def providing(self, name: str) -> Sequence[Candidate]:
+        provided = ((one, {found for found, _ in parse_provided(one.provides)}) for one in self.kept.values())
+        return [one for one, names in provided if name in names]
 
 
 @dataclass(frozen=True, slots=True)

@@ -548,11 +548,12 @@ def test_an_index_without_an_answer_is_no_fault_of_the_package(machine: Machine)
 @pytest.mark.threat("F15")
 def test_a_disk_that_refuses_is_one_line(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     package = gamma(machine)
-    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
     machine.path.mkdir()
+    missing = machine.path / "missing"
+    monkeypatch.setattr(tempfile, "tempdir", str(missing))
     data = (machine.index.root / "files" / package.file).read_bytes()
     machine.store.put(package.sha256, package.size, [data], name=package.file)
-    with pytest.raises(StoreError, match="can't build in /nonexistent: No such file"):
+    with pytest.raises(StoreError, match=f"can't build in {missing}: No such file"):
         machine.wheel(package)
 
 
