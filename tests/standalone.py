@@ -9,7 +9,6 @@ import fcntl
 import gzip
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -123,22 +122,14 @@ def _entry(archive: Archive, known: str | None) -> tuple[str, object]:
 
 def public_place() -> str:
     """Hear from uv what a mirror stands for."""
-    done = subprocess.run(
-        [
-            uv.find_uv_bin(),
-            "python",
-            "install",
-            "3.12",
-            "--no-config",
-            "--no-bin",
-            "--install-dir",
-            f"{os.devnull}/pythons",  # nothing is ever installed there
-        ],
-        env={"UV_OFFLINE": "1", "UV_NO_CACHE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [uv.find_uv_bin(), "python", "install", "3.12", "--no-config", "--no-bin", "--install-dir", folder],
+            env={"UV_OFFLINE": "1", "UV_NO_CACHE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     found = _PUBLIC.search(done.stderr)
     assert found is not None, done.stderr
     return found[0]
