@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import lzma
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -16,6 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 from reconciler.clients.http.index import Http
 from reconciler.debian.release import Listed
 from reconciler.errors import CorruptError, NotFoundError, ReconcilerError, UnavailableError
+from reconciler.oci.inflate import gunzip, unxz
 
 MAX_RELEASE = 16 << 20
 RELEASE_LIMIT_S = 300.0
@@ -23,7 +22,6 @@ MAX_INDEX = 1 << 30
 """Bytes that an index may unpack to; Debian's largest has 55 MB."""
 _CHUNK = 1 << 18
 _LIES = "the mirror lies, or is being updated: try again in some minutes, or take another one"
-_GZIP = 31  # zlib: a window of 15 bits, and a gzip header
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,42 +110,21 @@ def _unpacked(chunks: Iterator[bytes], path: str, limit: int) -> Iterator[bytes]
         yield from chunks
         return
     done = 0
+    for piece in _hinted(make(chunks, path)):
+        done += len(piece)
+        if done > limit:
+            raise CorruptError(f"{path} unpacks to more than {limit} bytes", hint=_LIES)
+        yield piece
+
+
+def _hinted(pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
-        for piece in make(chunks):
-            done += len(piece)
-            if done > limit:
-                raise CorruptError(f"{path} unpacks to more than {limit} bytes", hint=_LIES)
-            yield piece
-    except (zlib.error, lzma.LZMAError, EOFError) as error:
-        raise CorruptError(f"{path} can't be unpacked", hint=_LIES) from error
+        yield from pieces
+    except CorruptError as error:
+        raise CorruptError(error.message, hint=error.hint or _LIES) from error
 
 
-def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj(_GZIP)
-    for chunk in chunks:
-        rest = chunk
-        while rest:
-            if unpacker.eof:
-                unpacker = zlib.decompressobj(_GZIP)
-            yield unpacker.decompress(rest, _CHUNK)
-            rest = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
-    if not unpacker.eof:
-        raise EOFError
-
-
-def _unxz(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=1 << 28)
-    for chunk in chunks:
-        yield unpacker.decompress(chunk, _CHUNK)
-        while not unpacker.needs_input and not unpacker.eof:
-            yield unpacker.decompress(b"", _CHUNK)
-        if unpacker.unused_data:
-            raise EOFError
-    if not unpacker.eof:
-        raise EOFError
-
-
-_UNPACKERS: dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]] = {".xz": _unxz, ".gz": _gunzip}
+_UNPACKERS: dict[str, Callable[[Iterator[bytes], str], Iterator[bytes]]] = {".xz": unxz, ".gz": gunzip}
 PACKINGS = (*_UNPACKERS, "")
 """The endings of an index's name, the best first."""
 
